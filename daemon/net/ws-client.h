@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One WebSocket connection to a server. libwebsockets runs on a thread of its own, because its name lookups
+ * block and Debian's builds cannot join a foreign loop; whole messages cross a bounded queue and an eventfd. All
+ * functions and callbacks here belong to the loop's thread. The only file that includes libwebsockets is
+ * ws-client.c.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/event-loop.h"
+
+struct ws_client;
+
+enum ws_failure {
+	WS_CLOSED,      /* the peer closed, or the connection broke */
+	WS_UNREACHABLE, /* refused, no route, no such name, timed out */
+	WS_TLS,         /* the certificate was not accepted */
+	WS_HTTP,        /* the upgrade was answered with `http_status` */
+	WS_TOO_LARGE,   /* a message above the limit; the connection was dropped */
+	WS_NO_PONG,     /* a ping stayed without an answer */
+};
+
+struct ws_client_events {
+	void (*on_open)(void *userdata);
+	/* A whole text message; not NUL-terminated, borrowed. */
+	void (*on_message)(void *userdata, const char *data, size_t len);
+	/* Once for each ws_client_connect that was not followed by ws_client_close. `detail` for people, may be NULL. */
+	void (*on_closed)(void *userdata, enum ws_failure failure, int http_status, const char *detail);
+};
+
+struct ws_client_options {
+	const char *url; /* ws:// or wss:// */
+	const char *subprotocol;
+	const char *authorization; /* value of the header; NULL: none */
+	const char *ca_file;       /* NULL: the system's roots */
+	size_t max_message;        /* bytes in a message, either way */
+	size_t max_queued;         /* bytes waiting to be sent */
+};
+
+/* Starts the thread at the first connect. `events` static. NULL when memory is short. */
+struct ws_client *ws_client_new(struct event_loop *loop, const struct ws_client_events *events,
+	void *userdata);
+
+/* Closes, joins the thread. Takes NULL, returns NULL. */
+struct ws_client *ws_client_free(struct ws_client *c);
+DEFINE_CLEANUP(struct ws_client *, ws_client_free)
+
+/* Strings are copied. Ends in on_open or on_closed. -EALREADY while one is open or opening; -EINVAL for the URL. */
+int ws_client_connect(struct ws_client *c, const struct ws_client_options *o);
+
+/* Queues a text message. -ENOTCONN; -ENOBUFS above max_queued; -EMSGSIZE above max_message. */
+int ws_client_send(struct ws_client *c, const char *data, size_t len);
+
+/*
+ * After `interval_s` without traffic in either direction a ping is sent; without any answer in `timeout_s` the
+ * connection ends with WS_NO_PONG. 0 turns it off.
+ */
+void ws_client_set_heartbeat(struct ws_client *c, unsigned interval_s, unsigned timeout_s);
+
+/* What is queued still goes out, for at most 2 s, then the close handshake. No on_closed follows. */
+void ws_client_close(struct ws_client *c);
