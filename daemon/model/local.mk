@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libchatd-model.la
 libchatd_model_la_SOURCES = \
 	daemon/model/attachment.h \
 	daemon/model/chat.h \
+	daemon/model/failure.c daemon/model/failure.h \
 	daemon/model/message.h \
 	daemon/model/model.c \
 	daemon/model/problem.h \

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One encrypted SQLite database (SQLCipher 4): opening, the key, prepared statements, transactions. Knows no noun of
+ * the product. Statements are prepared once for each text (string literals, compared by address) and kept.
+ *
+ * Errors: -ENOSPC (disk full), -EIO (I/O error, damage found while running), -EEXIST (a constraint), -ENOMEM,
+ * -EKEYREJECTED (not the key of this file), -EUCLEAN (damaged or of a newer version), -EBUSY (in use elsewhere).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+
+struct db;
+struct db_stmt;
+struct db_key;
+
+#define DB_KEY_SIZE 32
+
+/* A key of DB_KEY_SIZE bytes in guarded memory that is never swapped or dumped; the argument is copied. */
+struct db_key *db_key_new(const uint8_t bytes[DB_KEY_SIZE]);
+
+/* Wipes it. Takes NULL, returns NULL. */
+struct db_key *db_key_free(struct db_key *k);
+DEFINE_CLEANUP(struct db_key *, db_key_free)
+
+/*
+ * The key kept in the file `path`, mode 0600, made with random bytes when the file is not there. -EPERM when others
+ * may read the file; -EUCLEAN when it does not hold a key.
+ */
+int db_key_from_file(const char *path, struct db_key **ret);
+
+/* One step from a schema version to the next; runs in a transaction with the version's change. */
+struct db_migration {
+	const char *sql;
+};
+
+struct db_options {
+	const char *path; /* ":memory:" for one that is never written */
+	const struct db_key *key;
+	const struct db_migration *migrations; /* the n-th leads from version n to n + 1 */
+	unsigned n_migrations;
+	unsigned cache_kib;
+};
+
+/* Opens or creates, sets WAL and synchronous=FULL, migrates. Nothing is changed on failure. */
+int db_open(const struct db_options *o, struct db **ret);
+
+/* Rolls back what is not committed, checkpoints, closes. Takes NULL, returns NULL. */
+struct db *db_close(struct db *db);
+DEFINE_CLEANUP(struct db *, db_close)
+
+/*
+ * A statement ready to step, its parameters bound from the arguments that `format` describes, one letter each:
+ * s const char * (NULL: null), i int64_t, b const void * and size_t. Release with db_stmt_reset. A statement may be
+ * in use once at a time: asking for it again while it is walked gives a second one of the same text.
+ */
+int db_query(struct db *db, struct db_stmt **ret, const char *sql, const char *format, ...);
+
+/* 1: a row is there; 0: the end; negative errno. */
+int db_step(struct db_stmt *s);
+
+/* Columns of the present row; pointers are valid until the next step or reset. */
+int64_t db_column_int(struct db_stmt *s, int column);
+const char *db_column_text(struct db_stmt *s, int column);        /* NULL for null */
+const void *db_column_blob(struct db_stmt *s, int column, size_t *ret_size);
+
+/* Takes NULL, returns NULL. */
+struct db_stmt *db_stmt_reset(struct db_stmt *s);
+DEFINE_CLEANUP(struct db_stmt *, db_stmt_reset)
+
+/*
+ * Runs a statement that writes, in the turn's transaction, which it opens if need be. Returns the number of rows
+ * changed or negative errno. After -ENOSPC or -EIO the turn cannot commit any more.
+ */
+int db_write(struct db *db, const char *sql, const char *format, ...);
+
+/* Runs a query of one integer; `fallback` when there is no row. For reads that cannot fail usefully. */
+int64_t db_get_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...);
+
+/*
+ * Several writes as one: db_savepoint, then either db_release or db_rollback_to (which undoes the writes since).
+ * Savepoints nest. They belong to the turn's transaction.
+ */
+int db_savepoint(struct db *db);
+void db_release(struct db *db);
+void db_rollback_to(struct db *db);
+
+/* For the barrier: what the turn wrote is committed or undone. 0 when there was nothing. */
+bool db_in_transaction(const struct db *db);
+int db_commit(struct db *db);
+void db_rollback(struct db *db);
+
+/* 0, or the negative errno that stands in the way of this turn's commit. */
+int db_turn_error(const struct db *db);
+
+/* Bytes of the file and its log. */
+int64_t db_size(struct db *db);
+
+/* Copies the log into the file as far as nothing waits for it; at once and without blocking readers. */
+int db_checkpoint(struct db *db);

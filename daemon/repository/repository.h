@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the product does, between the API above and store and service below. One struct repository is one account;
+ * its files are its parts: account, lobby, room, outbox, receipts, sync, transfer.
+ *
+ * Functions that may have to ask the network take a callback. It is called exactly once with `failure` NULL on
+ * success, possibly before the function returns, unless repository_free comes first. What a callback reports has been
+ * written in this turn's transaction, so a reply that depends on it goes through the commit barrier.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/event-loop.h"
+#include "db/barrier.h"
+#include "model/failure.h"
+#include "service/service.h"
+#include "store/store.h"
+
+struct repository;
+
+struct repository_options {
+	struct event_loop *loop;
+	struct barrier *barrier;
+	struct store *store;
+	struct service *service;
+	const char *preview_helper; /* path of chatd-preview */
+	uint64_t seed;              /* of the jitter */
+};
+
+/* All of `o` is borrowed until repository_free; strings are copied. Reads the account and starts nothing. */
+int repository_new(const struct repository_options *o, struct repository **ret);
+
+/* Says goodbye to the server if connected. Takes NULL, returns NULL. */
+struct repository *repository_free(struct repository *r);
+DEFINE_CLEANUP(struct repository *, repository_free)
+
+/* Begins to connect if an account is signed in. */
+void repository_start(struct repository *r);
+
+/* What observers are told, outside the durable changes. */
+
+enum session_state {
+	SESSION_OFFLINE,        /* no account, or told to stay offline */
+	SESSION_CONNECTING,
+	SESSION_GREETING,
+	SESSION_CATCHING_UP,
+	SESSION_LIVE,           /* only while the server answers */
+	SESSION_BACKOFF,        /* waiting before the next attempt */
+	SESSION_LOGIN_REQUIRED, /* the server refused the credentials; no further attempts */
+	SESSION_LOCKED,
+	SESSION_SUSPENDED,
+};
+
+const char *session_state_to_string(enum session_state s);
+
+struct session_status {
+	enum session_state state;
+	int64_t since;           /* ms since 1970 */
+	int64_t next_attempt_at; /* 0: none planned */
+	const char *last_error;  /* borrowed; NULL: none since the last LIVE */
+};
+
+struct repository_status {
+	struct session_status connection;
+	const char *server; /* these three borrowed, NULL when nobody is signed in */
+	const char *user_id;
+	const char *user_name;
+	bool signed_in;
+	int64_t outbox_pending, outbox_failed;
+	int64_t transfers_active, transfers_waiting;
+};
+
+void repository_get_status(struct repository *r, struct repository_status *ret);
+
+struct repository_observer {
+	void (*on_connection)(void *userdata, const struct session_status *s);
+	/* At most 10 times a second for one attachment. */
+	void (*on_transfer_progress)(void *userdata, const struct attachment *a);
+};
+
+/* At most 4; `o` static. */
+void repository_add_observer(struct repository *r, const struct repository_observer *o, void *userdata);
+
+/* Account. */
+
+typedef void (*repository_done_fn)(void *userdata, const struct failure *failure);
+
+/*
+ * Signs in and starts the first sync. Failures: INVALID (not a URL), DENIED (wrong password), OFFLINE (no answer),
+ * CONFLICT (another user is signed in here), BUSY (a login is under way).
+ */
+void account_login(struct repository *r, const char *server, const char *user_id, const char *password,
+	repository_done_fn fn, void *userdata);
+
+/* Lobby. */
+
+typedef void (*repository_id_fn)(void *userdata, const struct failure *failure, const char *id);
+
+/* The chat with a user, made at the server if need be. Failures: NOT_FOUND (no such user), OFFLINE, LOGIN_REQUIRED. */
+void lobby_create_chat(struct repository *r, const char *user_id, repository_id_fn fn, void *userdata);
+
+/* Makes sure that the user is in the store, asking the server if not. */
+void lobby_fetch_user(struct repository *r, const char *user_id, repository_done_fn fn, void *userdata);
+
+/* Room. */
+
+/* A photo to send: the caller's descriptor (borrowed for the call) or a path. */
+struct room_photo {
+	int fd;           /* -1: open `path` */
+	const char *path; /* absolute */
+	const char *name; /* file name to show; NULL: the path's last part, or none */
+};
+
+#define ROOM_PHOTOS_MAX 10
+#define ROOM_TEXT_MAX 65536 /* bytes; leaves room for JSON escapes in a frame of 256 KiB */
+
+struct room_send {
+	const char *chat_id; /* one of these two */
+	const char *user_id;
+	const char *text;
+	const char *message_id; /* the caller's, or NULL: one is made */
+	const struct room_photo *photos;
+	size_t n_photos;
+};
+
+/*
+ * Takes a message over: once `fn` has reported success and the turn is committed it will be delivered, or be FAILED
+ * with the server's reason. The same message_id again succeeds without a second message; with another content it is a
+ * CONFLICT. Failures: NOT_FOUND (chat), LOGIN_REQUIRED (never signed in), INVALID, UNSUPPORTED (not an image),
+ * TOO_LARGE. Copies what it keeps.
+ */
+void room_send(struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata);
+
+/*
+ * Sees to it that `limit` messages before `before_id` (NULL: the newest) are in the store, as far as the chat's history
+ * has them and the server can be asked. Succeeds offline too, with what is there. NOT_FOUND: chat or message.
+ */
+void room_load_history(struct repository *r, const char *chat_id, const char *before_id, int64_t limit,
+	repository_done_fn fn, void *userdata);
+
+/* True while messages older than the oldest stored one are known to exist. */
+bool room_has_older_history(struct repository *r, const char *chat_id);
+
+/* Everything up to and including `message_id` is read; tells the server in good time. */
+int room_mark_read(struct repository *r, const char *chat_id, const char *message_id,
+	struct failure *ret_failure);
+
+/* Attachments. */
+
+/* Asks for the full bytes; returns at once, follow attachment.updated. No effect when they are here or coming. */
+int transfer_download(struct repository *r, const char *attachment_id, struct failure *ret_failure);
+
+/* A sealed read-only memfd with the bytes of a variant, owned by the caller. NOT_FOUND; BUSY while not all are here. */
+int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v, int *ret_fd,
+	int64_t *ret_size, struct failure *ret_failure);
