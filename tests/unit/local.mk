@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# A unit test is one cmocka program with one group: tests/unit/test-NAME.c, and its name in this list.
+unit_tests = \
+	tests/unit/test-backoff
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
+
+# Every other program names its own libraries; these are the unit tests'.
+LDADD = libchatd-base.la $(CMOCKA_LIBS)
