@@ -19,6 +19,7 @@ struct event_loop {
 	struct hook hooks[MAX_HOOKS];
 	unsigned n_hooks;
 	bool exiting;
+	bool woken;
 	int code;
 };
 
@@ -60,8 +61,9 @@ void event_loop_turn(struct event_loop *loop, bool may_block)
 {
 	int flags = EVLOOP_ONCE;
 
-	if (!may_block || !TAILQ_EMPTY(&loop->deferred))
+	if (!may_block || loop->woken || !TAILQ_EMPTY(&loop->deferred))
 		flags |= EVLOOP_NONBLOCK;
+	loop->woken = false;
 	event_base_loop(loop->base, flags);
 	run_deferred(loop);
 	for (unsigned i = 0; i < loop->n_hooks; i++)
@@ -102,6 +104,21 @@ void event_loop_add_turn_end(struct event_loop *loop, loop_fn fn, void *userdata
 	if (loop->n_hooks == MAX_HOOKS)
 		abort();
 	loop->hooks[loop->n_hooks++] = (struct hook){ fn, userdata };
+}
+
+void event_loop_remove_turn_end(struct event_loop *loop, void *userdata)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < loop->n_hooks; i++)
+		if (loop->hooks[i].userdata != userdata)
+			loop->hooks[kept++] = loop->hooks[i];
+	loop->n_hooks = kept;
+}
+
+void event_loop_wake(struct event_loop *loop)
+{
+	loop->woken = true;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *userdata)

@@ -58,6 +58,12 @@ void event_loop_undefer(struct event_loop *loop, struct loop_deferred *d);
 /* `fn` runs at the end of every turn, after the deferred calls, in order of adding. At most 4. */
 void event_loop_add_turn_end(struct event_loop *loop, loop_fn fn, void *userdata);
 
+/* Takes back every hook that was added with `userdata`. */
+void event_loop_remove_turn_end(struct event_loop *loop, void *userdata);
+
+/* The next turn does not sleep, whatever is or is not ready. */
+void event_loop_wake(struct event_loop *loop);
+
 /* A one-shot timer, stopped at first. NULL when memory is short. */
 struct loop_timer *loop_timer_new(struct event_loop *loop, loop_fn fn, void *userdata);
 void loop_timer_start_us(struct loop_timer *t, uint64_t us); /* from now; restarts a running one */

@@ -49,5 +49,8 @@ void barrier_forget(struct barrier *b, struct barrier_effect *e);
 /* `fn` is called after every turn that had a transaction, behind that turn's effects. At most 4. */
 void barrier_add_listener(struct barrier *b, barrier_fn fn, void *userdata);
 
+/* Takes back what was added with `userdata`. */
+void barrier_remove_listener(struct barrier *b, void *userdata);
+
 /* Ends the turn now: commit, effects, listeners. Returns what the effects were told. */
 int barrier_commit(struct barrier *b);

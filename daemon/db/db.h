@@ -14,25 +14,10 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "db/key.h"
 
 struct db;
 struct db_stmt;
-struct db_key;
-
-#define DB_KEY_SIZE 32
-
-/* A key of DB_KEY_SIZE bytes in guarded memory that is never swapped or dumped; the argument is copied. */
-struct db_key *db_key_new(const uint8_t bytes[DB_KEY_SIZE]);
-
-/* Wipes it. Takes NULL, returns NULL. */
-struct db_key *db_key_free(struct db_key *k);
-DEFINE_CLEANUP(struct db_key *, db_key_free)
-
-/*
- * The key kept in the file `path`, mode 0600, made with random bytes when the file is not there. -EPERM when others
- * may read the file; -EUCLEAN when it does not hold a key.
- */
-int db_key_from_file(const char *path, struct db_key **ret);
 
 /* One step from a schema version to the next; runs in a transaction with the version's change. */
 struct db_migration {

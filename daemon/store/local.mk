@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LTLIBRARIES += libchatd-store.la
+libchatd_store_la_SOURCES = \
+	daemon/store/account.c \
+	daemon/store/attachments.c \
+	daemon/store/changes.c \
+	daemon/store/chats.c \
+	daemon/store/media.c \
+	daemon/store/messages.c \
+	daemon/store/messages-write.c \
+	daemon/store/receipts.c \
+	daemon/store/rows.h \
+	daemon/store/schema.c daemon/store/schema.h \
+	daemon/store/store.c daemon/store/store.h \
+	daemon/store/users.c \
+	daemon/store/write.h

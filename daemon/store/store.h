@@ -49,8 +49,6 @@ int store_write_state(const struct store *s);
 typedef int (*store_user_fn)(void *userdata, const struct user *u);
 int store_user_get(struct store *s, const char *user_id, store_user_fn fn, void *userdata);
 
-/* Inserts or updates; chats that show the user are stamped when something visible changed. */
-int store_user_put(struct store *s, const struct user *u);
 
 /* Chats. */
 
@@ -122,9 +120,9 @@ struct change {
 typedef int (*store_change_fn)(void *userdata, const struct change *c);
 
 /*
- * The changes after `since`, in order, at most `limit` of those whose topic is in `topics` (bits 1 << topic). A row
- * that changed twice comes once, where it stands now. `ret_last`: the seq up to which all has been told, at least
- * `since`; when fewer than `limit` were there, the newest change.
+ * Looks at the changes after `since`, in order, at most `limit` of them, and tells those whose topic is in `topics`
+ * (bits 1 << topic). A row that changed twice comes once, where it stands now. `ret_last`: the seq up to which all
+ * has been told, at least `since`; it is store_last_change() once there is nothing more.
  */
 int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit,
 	store_change_fn fn, void *userdata, int64_t *ret_last);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "store/rows.h"
+
+/* A blob's chunks are keyed by its row number and their own, all full but the last. */
+#define CHUNK_SIZE INT64_C(262144)
+#define CHUNKS_BITS 20
+
+static int64_t chunk_key(int64_t blob, int64_t number)
+{
+	return blob << CHUNKS_BITS | number;
+}
+
+static int64_t blob_number(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	return db_get_int(s->media, -ENOENT, "SELECT n FROM blob WHERE attachment = ?1 AND variant = ?2", "si",
+		attachment_id, (int64_t)v);
+}
+
+int64_t store_media_size(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	return db_get_int(s->media, 0, "SELECT size FROM blob WHERE attachment = ?1 AND variant = ?2", "si",
+		attachment_id, (int64_t)v);
+}
+
+static ssize_t read_chunk(struct store *s, int64_t blob, int64_t offset, void *buf, size_t len)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	size_t skip = (size_t)(offset % CHUNK_SIZE), size;
+	const uint8_t *bytes;
+	int r = db_query(s->media, &q, "SELECT bytes FROM chunk WHERE n = ?1", "i",
+		chunk_key(blob, offset / CHUNK_SIZE));
+
+	if (r < 0)
+		return r;
+	r = db_step(q);
+	if (r <= 0)
+		return r;
+	bytes = db_column_blob(q, 0, &size);
+	if (skip >= size)
+		return 0;
+	if (len > size - skip)
+		len = size - skip;
+	memcpy(buf, bytes + skip, len);
+	return (ssize_t)len;
+}
+
+ssize_t store_media_read(struct store *s, const char *attachment_id, enum attachment_variant v, int64_t offset,
+	void *buf, size_t len)
+{
+	int64_t blob = blob_number(s, attachment_id, v);
+	size_t done = 0;
+
+	if (blob < 0)
+		return blob;
+	while (done < len) {
+		ssize_t n = read_chunk(s, blob, offset + (int64_t)done, (uint8_t *)buf + done, len - done);
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static int64_t blob_ensure(struct store *s, const char *attachment_id, enum attachment_variant v, bool linked)
+{
+	int r = db_write(s->media,
+		"INSERT OR IGNORE INTO blob(attachment, variant, linked) VALUES(?1, ?2, ?3)", "sii",
+		attachment_id, (int64_t)v, (int64_t)linked);
+
+	return r < 0 ? r : blob_number(s, attachment_id, v);
+}
+
+static int write_chunk(struct store *s, int64_t blob, int64_t offset, const void *data, size_t len)
+{
+	int64_t key = chunk_key(blob, offset / CHUNK_SIZE);
+
+	if (offset % CHUNK_SIZE == 0)
+		return db_write(s->media, "INSERT OR REPLACE INTO chunk(n, bytes) VALUES(?1, ?2)", "ib", key, data,
+			len);
+	return db_write(s->media, "UPDATE chunk SET bytes = CAST(bytes || ?2 AS BLOB) WHERE n = ?1", "ib", key,
+		data, len);
+}
+
+int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v, const void *data,
+	size_t len, bool linked)
+{
+	int64_t blob = blob_ensure(s, attachment_id, v, linked), size;
+	int r = 0;
+
+	if (blob < 0)
+		return (int)blob;
+	size = store_media_size(s, attachment_id, v);
+	for (size_t done = 0; done < len && r >= 0;) {
+		size_t n = (size_t)(CHUNK_SIZE - (size + (int64_t)done) % CHUNK_SIZE);
+
+		if (n > len - done)
+			n = len - done;
+		r = write_chunk(s, blob, size + (int64_t)done, (const uint8_t *)data + done, n);
+		done += n;
+	}
+	if (r >= 0)
+		r = db_write(s->media, "UPDATE blob SET size = size + ?2 WHERE n = ?1", "ii", blob, (int64_t)len);
+	return r < 0 ? r : 0;
+}
+
+static int drop_chunks(struct store *s, int64_t blob)
+{
+	return db_write(s->media, "DELETE FROM chunk WHERE n >= ?1 AND n < ?2", "ii", chunk_key(blob, 0),
+		chunk_key(blob + 1, 0));
+}
+
+int store_media_truncate(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	int64_t blob = blob_number(s, attachment_id, v);
+	int r;
+
+	if (blob < 0)
+		return blob == -ENOENT ? 0 : (int)blob;
+	r = drop_chunks(s, blob);
+	r = r < 0 ? r : db_write(s->media, "UPDATE blob SET size = 0, etag = NULL WHERE n = ?1", "i", blob);
+	return r < 0 ? r : 0;
+}
+
+int media_delete(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	int64_t blob = blob_number(s, attachment_id, v);
+	int r;
+
+	if (blob < 0)
+		return blob == -ENOENT ? 0 : (int)blob;
+	r = drop_chunks(s, blob);
+	r = r < 0 ? r : db_write(s->media, "DELETE FROM blob WHERE n = ?1", "i", blob);
+	return r < 0 ? r : 0;
+}
+
+int store_media_set_etag(struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag)
+{
+	int64_t blob = blob_ensure(s, attachment_id, v, true);
+	int r;
+
+	if (blob < 0)
+		return (int)blob;
+	r = db_write(s->media, "UPDATE blob SET etag = ?2 WHERE n = ?1", "is", blob, etag);
+	return r < 0 ? r : 0;
+}
+
+int store_media_set_slot(struct store *s, const char *attachment_id, enum attachment_variant v, const char *slot)
+{
+	int r = db_write(s->media, "UPDATE blob SET slot = ?3 WHERE attachment = ?1 AND variant = ?2", "sis",
+		attachment_id, (int64_t)v, slot);
+
+	return r < 0 ? r : 0;
+}
+
+static char *get_text(struct store *s, const char *sql, const char *attachment_id, enum attachment_variant v)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	const char *text;
+
+	if (db_query(s->media, &q, sql, "si", attachment_id, (int64_t)v) < 0 || db_step(q) <= 0)
+		return NULL;
+	text = db_column_text(q, 0);
+	return text ? strdup(text) : NULL;
+}
+
+char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	return get_text(s, "SELECT etag FROM blob WHERE attachment = ?1 AND variant = ?2", attachment_id, v);
+}
+
+char *store_media_get_slot(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	return get_text(s, "SELECT slot FROM blob WHERE attachment = ?1 AND variant = ?2", attachment_id, v);
+}
+
+static bool has_row(struct store *s, const char *attachment_id)
+{
+	return db_get_int(s->chat, 0, "SELECT EXISTS(SELECT 1 FROM attachment WHERE id = ?1)", "s",
+		attachment_id);
+}
+
+/* Rows whose bytes are not there any more, as after the loss of the media database alone, say so again. */
+static int forget_lost(struct store *s)
+{
+	int64_t rows = db_get_int(s->chat, 0,
+		"SELECT count(*) FROM attachment WHERE full_stored = 1 OR preview_stored = 1", "");
+	int r;
+
+	if (rows == 0 || db_get_int(s->media, 0, "SELECT EXISTS(SELECT 1 FROM blob)", ""))
+		return 0;
+	r = db_write(s->chat,
+		"UPDATE attachment SET full_stored = 0, preview_stored = 0, status = CASE WHEN url IS NULL THEN 3"
+		" ELSE 0 END, progress = 0",
+		"");
+	return r < 0 ? r : 0;
+}
+
+int store_media_sweep(struct store *s)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->media, &q, "SELECT attachment, variant FROM blob WHERE linked = 0", "");
+
+	if (r < 0)
+		return r;
+	while ((r = db_step(q)) > 0) {
+		_cleanup_free_ char *id = strdup(db_column_text(q, 0));
+		enum attachment_variant v = (enum attachment_variant)db_column_int(q, 1);
+
+		if (!id)
+			return -ENOMEM;
+		if (!has_row(s, id))
+			r = media_delete(s, id, v);
+		else
+			r = db_write(s->media, "UPDATE blob SET linked = 1 WHERE attachment = ?1", "s", id);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : forget_lost(s);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "store/rows.h"
+#include "store/schema.h"
+
+#define CHAT_CACHE_KIB 2048
+#define MEDIA_CACHE_KIB 512
+
+int64_t next_changes(struct store *s, int64_t n)
+{
+	int64_t first = s->last_change + 1;
+
+	s->last_change += n;
+	return first;
+}
+
+int64_t next_change(struct store *s)
+{
+	return next_changes(s, 1);
+}
+
+int64_t store_last_change(const struct store *s)
+{
+	return s->last_change;
+}
+
+int64_t store_size(struct store *s)
+{
+	return db_size(s->chat) + db_size(s->media);
+}
+
+int store_write_state(const struct store *s)
+{
+	return s->write_state;
+}
+
+void store_checkpoint(struct store *s)
+{
+	db_checkpoint(s->media);
+	db_checkpoint(s->chat);
+}
+
+int store_begin(struct store *s)
+{
+	int r;
+
+	if (s->begun == STORE_NESTING)
+		return -EBUSY;
+	r = db_savepoint(s->chat);
+	if (r < 0)
+		return r;
+	s->begun_changes[s->begun++] = s->last_change;
+	return 0;
+}
+
+void store_end(struct store *s, bool failed)
+{
+	s->begun--;
+	if (failed) {
+		db_rollback_to(s->chat);
+		s->last_change = s->begun_changes[s->begun];
+	} else {
+		db_release(s->chat);
+	}
+}
+
+/* Numbers of a turn that was undone go back: nobody has seen them, and after a restart they would be given again. */
+static void on_turn_end(void *userdata, int error)
+{
+	struct store *s = userdata;
+
+	s->write_state = error;
+	if (error < 0)
+		s->last_change = s->committed_change;
+	else
+		s->committed_change = s->last_change;
+}
+
+static int64_t newest_change(struct db *chat)
+{
+	return db_get_int(chat, 0,
+		"SELECT max(ifnull((SELECT max(change) FROM message), 0),"
+		" ifnull((SELECT max(change) FROM chat), 0),"
+		" ifnull((SELECT max(change) FROM attachment WHERE change > 0), 0),"
+		" ifnull((SELECT max(change) FROM tombstone), 0))",
+		"");
+}
+
+static int open_one(const char *directory, const char *name, const struct db_key *key,
+	const struct db_migration *migrations, unsigned n, unsigned cache_kib, struct db **ret)
+{
+	char path[PATH_MAX] = ":memory:";
+
+	if (directory && snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return db_open(&(struct db_options){
+			       .path = path,
+			       .key = key,
+			       .migrations = migrations,
+			       .n_migrations = n,
+			       .cache_kib = cache_kib,
+		       },
+		ret);
+}
+
+int store_open(const char *directory, const struct db_key *key, struct barrier *barrier,
+	struct store **ret)
+{
+	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	if (directory && mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	r = open_one(directory, "chat.db", key, chat_migrations, n_chat_migrations, CHAT_CACHE_KIB,
+		&s->chat);
+	if (r < 0)
+		return r;
+	r = open_one(directory, "media.db", key, media_migrations, n_media_migrations,
+		MEDIA_CACHE_KIB, &s->media);
+	if (r < 0)
+		return r;
+	s->last_change = s->committed_change = newest_change(s->chat);
+	s->barrier = barrier;
+	barrier_attach(barrier, s->media);
+	barrier_attach(barrier, s->chat);
+	barrier_add_listener(barrier, on_turn_end, s);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+struct store *store_close(struct store *s)
+{
+	if (!s)
+		return NULL;
+	if (s->barrier) {
+		barrier_detach_all(s->barrier);
+		barrier_remove_listener(s->barrier, s);
+	}
+	db_close(s->media);
+	db_close(s->chat);
+	free(s);
+	return NULL;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The store's writing half, for the repository alone. Everything here takes part in the turn's transaction. Errors
+ * as in store.h; -EEXIST besides, where something else stands in the place.
+ */
+#pragma once
+
+#include "store/store.h"
+
+/* Several writes as one: all of them between begin and end happen, or none if `failed`. Nests. */
+int store_begin(struct store *s);
+void store_end(struct store *s, bool failed);
+
+/* The account. Strings are borrowed during the callback; at most one account is stored. */
+struct store_account {
+	const char *server;
+	const char *user_id;
+	const char *user_name;
+	const char *password;
+	const char *device_id;
+	const char *token;      /* NULL: none */
+	const char *sync_state; /* NULL: never synchronised */
+	int64_t token_expires_at;
+	bool refused; /* the server did not accept the password any more */
+};
+
+typedef int (*store_account_fn)(void *userdata, const struct store_account *a);
+int store_account_get(struct store *s, store_account_fn fn, void *userdata);
+int store_account_put(struct store *s, const struct store_account *a);
+int store_account_set_token(struct store *s, const char *token, int64_t expires_at);
+int store_account_set_sync_state(struct store *s, const char *state);
+int store_account_set_refused(struct store *s, bool refused);
+
+/* Inserts or updates; the chats that show the user are stamped when something visible changed. */
+int store_user_put(struct store *s, const struct user *u);
+
+/* What the sync needs to know of a chat. The id is a buffer, so that it may be kept. */
+struct store_chat_sync {
+	int64_t floor_seq, last_seq, server_seq;
+	char last_id[65];  /* of the message at last_seq; "" when there is none */
+	char floor_id[65]; /* of the one at floor_seq */
+};
+
+int store_chat_sync(struct store *s, const char *chat_id, struct store_chat_sync *ret);
+
+/* A chat with a gap between what is stored and what the server has; -ENOENT when there is none. */
+int store_chat_next_gap(struct store *s, char ret_chat_id[65]);
+
+/*
+ * Inserts or updates from the server's description: watermarks move forward only. A provisional chat with the same
+ * user is named by it.
+ */
+int store_chat_put(struct store *s, const struct chat *c);
+
+/* A chat that the server has not named yet; writes its provisional id. The existing chat with that user, if any. */
+int store_chat_provisional(struct store *s, const char *user_id, char ret_chat_id[65]);
+
+/* The user of a provisional chat, for asking the server; -ENOENT when there is none left. */
+int store_chat_next_provisional(struct store *s, char ret_user_id[65], char ret_chat_id[65]);
+
+bool store_chat_is_provisional(struct store *s, const char *chat_id);
+
+struct store_put {
+	int64_t added; /* messages that were not here before */
+	bool gap;      /* something between them and what was here is still missing */
+};
+
+/*
+ * Messages as the server has them, each with its seq, ascending, all of chat `chat_id` (which must exist). With
+ * `run`, they are consecutive and extend or replace the stored run of history; without, they are single arrivals.
+ * Those already here are left as they are, but for outgoing ones that were still pending: these are accepted.
+ */
+int store_messages_put(struct store *s, const char *chat_id, const struct message *m, size_t n, bool run,
+	struct store_put *ret);
+
+/* A new outgoing message, PENDING, with its attachments. Writes its place nowhere else. -EEXIST: the id is taken. */
+int store_message_add(struct store *s, const struct message *m);
+
+/* The server's answer to a PENDING message. No effect on one that is accepted already. */
+int store_message_accept(struct store *s, const char *message_id, int64_t seq, int64_t created_at);
+int store_message_fail(struct store *s, const char *message_id, const char *title, const char *detail);
+
+/* PENDING messages in order of adding, after the one that has `after` as its number (0: from the start). */
+typedef int (*store_outbox_fn)(void *userdata, const struct message *m, int64_t number);
+int store_outbox_list(struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata);
+int64_t store_outbox_count(struct store *s, enum message_status status);
+
+/* The peer has received or read everything up to and including the message. -ENOENT: it is not here. */
+int store_receipt_peer(struct store *s, const char *chat_id, const char *message_id,
+	enum message_status status);
+
+/* This user has read up to and including the message. `told`: the server knows it already. 1 when it moved. */
+int store_receipt_own(struct store *s, const char *chat_id, const char *message_id, bool told);
+
+/* Watermarks that the server does not know yet. The message ids are NULL where nothing is due. */
+struct store_receipt {
+	const char *chat_id;
+	const char *received_id;
+	const char *read_id;
+	int64_t received_seq, read_seq;
+};
+
+typedef int (*store_receipt_fn)(void *userdata, const struct store_receipt *r);
+int store_receipts_due(struct store *s, store_receipt_fn fn, void *userdata);
+int store_receipt_told(struct store *s, const char *chat_id, int64_t received_seq, int64_t read_seq);
+
+/* Attachments. */
+int store_attachment_set_status(struct store *s, const char *attachment_id, enum attachment_status status);
+int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress);
+int store_attachment_set_stored(struct store *s, const char *attachment_id, enum attachment_variant v,
+	bool stored);
+int store_attachment_set_remote(struct store *s, const char *attachment_id, const char *url,
+	const char *preview_url);
+
+/* Those that are on their way, or whose preview is not here: the work of the transfer queue. */
+int store_attachment_moving(struct store *s, store_attachment_fn fn, void *userdata);
+
+/* True while an attachment of the message is not on the server. */
+bool store_message_awaits_upload(struct store *s, const char *message_id);
+
+/* Media bytes. A blob is made by the first append; `linked` says that its attachment's row exists. */
+int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v,
+	const void *data, size_t len, bool linked);
+int store_media_truncate(struct store *s, const char *attachment_id, enum attachment_variant v);
+int store_media_set_etag(struct store *s, const char *attachment_id, enum attachment_variant v,
+	const char *etag);
+int store_media_set_slot(struct store *s, const char *attachment_id, enum attachment_variant v,
+	const char *slot);
+
+/* Owned copies, NULL when there is none. */
+char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v);
+char *store_media_get_slot(struct store *s, const char *attachment_id, enum attachment_variant v);
+
+/* Drops bytes whose row never came, as after a kill between the two commits; marks the others. Once, at start. */
+int store_media_sweep(struct store *s);
+
+/* Copies the logs into the databases. For idle moments. */
+void store_checkpoint(struct store *s);
