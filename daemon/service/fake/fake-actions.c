@@ -39,8 +39,8 @@ static struct fake_action *action_new(struct fake *f, enum fake_action_kind kind
 	return a;
 }
 
-int fake_set_peer_watermark(struct fake *f, enum fake_event_kind kind, const char *chat_id,
-	const char *message_id)
+int fake_set_peer_watermark(
+	struct fake *f, enum fake_event_kind kind, const char *chat_id, const char *message_id)
 {
 	struct world_chat *c = world_find_chat(&f->world, chat_id);
 	const struct message *m = c ? world_find_message(c, message_id) : NULL;
@@ -56,15 +56,18 @@ int fake_set_peer_watermark(struct fake *f, enum fake_event_kind kind, const cha
 	return 0;
 }
 
-static void schedule_peer(struct fake *f, enum fake_action_kind kind, const struct message *m, int64_t delay_ms)
+static void schedule_peer(
+	struct fake *f, enum fake_action_kind kind, const struct message *m, int64_t delay_ms)
 {
-	_cleanup_(action_freep) struct fake_action *a = NULL;
+	_cleanup_(action_freep)
+	struct fake_action *a = NULL;
 
 	if (delay_ms < 0)
 		return;
 	a = action_new(f, kind);
 	if (a && fake_dup(&a->chat_id, m->chat_id) == 0 && fake_dup(&a->message_id, m->id) == 0)
-		schedule_add(&f->schedule, &TAKE_PTR(a)->task, f->world.behaviour.ack_ms + delay_ms);
+		schedule_add(
+			&f->schedule, &TAKE_PTR(a)->task, f->world.behaviour.ack_ms + delay_ms);
 }
 
 /* The next scripted reply that the peer of `c` may give, or NULL. */
@@ -85,7 +88,8 @@ static const struct world_reply *choose_reply(struct world_behaviour *b, const s
 static void schedule_reply(struct fake *f, const struct world_chat *c)
 {
 	const struct world_reply *r = choose_reply(&f->world.behaviour, c);
-	_cleanup_(action_freep) struct fake_action *a = r ? action_new(f, FAKE_ACTION_REPLY) : NULL;
+	_cleanup_(action_freep)
+	struct fake_action *a = r ? action_new(f, FAKE_ACTION_REPLY) : NULL;
 
 	if (!a || fake_dup(&a->chat_id, c->info.id) < 0)
 		return;
@@ -174,7 +178,8 @@ static void arrive(struct fake *f, struct message *m)
 
 static void action_run(struct task *t)
 {
-	_cleanup_(action_freep) struct fake_action *a = (struct fake_action *)t;
+	_cleanup_(action_freep)
+	struct fake_action *a = (struct fake_action *)t;
 
 	switch (a->kind) {
 	case FAKE_ACTION_ARRIVE:
@@ -194,7 +199,8 @@ static void action_run(struct task *t)
 
 int fake_act_arrive(struct fake *f, const struct message *m)
 {
-	_cleanup_(action_freep) struct fake_action *a = action_new(f, FAKE_ACTION_ARRIVE);
+	_cleanup_(action_freep)
+	struct fake_action *a = action_new(f, FAKE_ACTION_ARRIVE);
 
 	if (!a || world_copy_message(m, &a->message) < 0)
 		return -ENOMEM;

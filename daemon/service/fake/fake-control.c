@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 
-void fake_service_fail(struct service *s, enum fake_operation op, unsigned count, int64_t after_bytes,
-	const struct problem *p)
+void fake_service_fail(struct service *s, enum fake_operation op, unsigned count,
+	int64_t after_bytes, const struct problem *p)
 {
 	struct fake_fault *fault = &fake_from(s)->faults[op];
 
@@ -46,7 +46,8 @@ void fake_service_drop(struct service *s, const struct problem *p)
 		return;
 	fake_session_end(f);
 	f->state = FAKE_DROPPED;
-	fake_tell_closed(f, p ? p : fake_problem(&own, PROBLEM_TRANSIENT, 0, "The connection broke"));
+	fake_tell_closed(
+		f, p ? p : fake_problem(&own, PROBLEM_TRANSIENT, 0, "The connection broke"));
 	problem_clear(&own);
 }
 
@@ -129,7 +130,8 @@ static int make_message(struct fake *f, const struct fake_message *from, struct 
 		.attachments = (struct attachment *)from->attachments,
 		.n_attachments = from->n_attachments,
 		.outgoing = strcmp(from->user_id, f->world.me.id) == 0,
-		.status = strcmp(from->user_id, f->world.me.id) == 0 ? MESSAGE_SENT : MESSAGE_RECEIVED,
+		.status = strcmp(from->user_id, f->world.me.id) == 0 ? MESSAGE_SENT
+								     : MESSAGE_RECEIVED,
 	};
 
 	uuid7_generate(made);
@@ -143,7 +145,8 @@ int fake_service_inject(struct service *s, const struct fake_message *m, int64_t
 	struct world_chat *c;
 	int r;
 
-	if (!world_find_user(&f->world, m->user_id) && !world_add_user(&f->world, m->user_id, m->user_id, NULL))
+	if (!world_find_user(&f->world, m->user_id) &&
+		!world_add_user(&f->world, m->user_id, m->user_id, NULL))
 		return -ENOMEM;
 	r = find_chat(f, m, &c);
 	if (r == 0)

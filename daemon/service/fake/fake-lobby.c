@@ -11,7 +11,8 @@ static int64_t last_activity(const struct world_chat *c)
 
 static int by_activity(const void *a, const void *b)
 {
-	const struct world_chat *x = *(struct world_chat *const *)a, *y = *(struct world_chat *const *)b;
+	const struct world_chat *x = *(struct world_chat *const *)a,
+				*y = *(struct world_chat *const *)b;
 	int64_t tx = last_activity(x), ty = last_activity(y);
 
 	if (tx != ty)
@@ -21,7 +22,8 @@ static int by_activity(const void *a, const void *b)
 
 static int by_revision(const void *a, const void *b)
 {
-	const struct world_chat *x = *(struct world_chat *const *)a, *y = *(struct world_chat *const *)b;
+	const struct world_chat *x = *(struct world_chat *const *)a,
+				*y = *(struct world_chat *const *)b;
 
 	return (x->revision > y->revision) - (x->revision < y->revision);
 }
@@ -59,8 +61,8 @@ struct selection {
 	size_t n, start;
 };
 
-static int fill_page(struct chat_page *p, const struct world *w, const struct selection *s, int64_t limit,
-	bool changes)
+static int fill_page(struct chat_page *p, const struct world *w, const struct selection *s,
+	int64_t limit, bool changes)
 {
 	size_t left = s->n - s->start, n = (uint64_t)limit < left ? (size_t)limit : left;
 	uint64_t revision = w->revision;
@@ -124,10 +126,12 @@ static bool answer_list(struct service_call *c, const struct problem *p)
 static int lobby_list_chats(struct service *s, const struct chat_page_query *q, service_chats_fn fn,
 	void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep) struct service_call *c = NULL;
+	_cleanup_(fake_call_freep)
+	struct service_call *c = NULL;
 	int r = fake_call_new(s, FAKE_LIST_CHATS, answer_list, NULL, userdata, &c);
 
-	if (r < 0 || fake_dup(&c->before, q->changed_after) < 0 || fake_dup(&c->after, q->after_id) < 0)
+	if (r < 0 || fake_dup(&c->before, q->changed_after) < 0 ||
+		fake_dup(&c->after, q->after_id) < 0)
 		return -ENOMEM;
 	c->limit = fake_clamp_limit(q->limit);
 	c->fn.chats = fn;
@@ -147,7 +151,9 @@ static bool answer_create(struct service_call *c, const struct problem *p)
 		p = fake_problem(&own, PROBLEM_PERMANENT, 404, "There is no such user");
 	if (!p)
 		made = fake_chat_of(c->fake, c->id);
-	if (!p && (!made || world_copy_chat(&made->info, &chat) < 0 || world_copy_user(known, &peer) < 0))
+	if (!p &&
+		(!made || world_copy_chat(&made->info, &chat) < 0 ||
+			world_copy_user(known, &peer) < 0))
 		p = fake_no_memory(&own);
 	c->fn.chat(c->userdata, p, p ? NULL : &chat, p ? NULL : &peer);
 	chat_clear(&chat);
@@ -156,8 +162,8 @@ static bool answer_create(struct service_call *c, const struct problem *p)
 	return false;
 }
 
-static int lobby_create_chat(struct service *s, const char *user_id, service_chat_fn fn, void *userdata,
-	struct service_call **ret)
+static int lobby_create_chat(struct service *s, const char *user_id, service_chat_fn fn,
+	void *userdata, struct service_call **ret)
 {
 	struct service_call *c;
 	int r = fake_call_new(s, FAKE_CREATE_CHAT, answer_create, user_id, userdata, &c);
@@ -183,8 +189,8 @@ static bool answer_delete(struct service_call *c, const struct problem *p)
 	return false;
 }
 
-static int lobby_delete_chat(struct service *s, const char *chat_id, service_done_fn fn, void *userdata,
-	struct service_call **ret)
+static int lobby_delete_chat(struct service *s, const char *chat_id, service_done_fn fn,
+	void *userdata, struct service_call **ret)
 {
 	struct service_call *c;
 	int r = fake_call_new(s, FAKE_DELETE_CHAT, answer_delete, chat_id, userdata, &c);
@@ -212,8 +218,8 @@ static bool answer_user(struct service_call *c, const struct problem *p)
 	return false;
 }
 
-static int lobby_get_user(struct service *s, const char *user_id, service_user_fn fn, void *userdata,
-	struct service_call **ret)
+static int lobby_get_user(struct service *s, const char *user_id, service_user_fn fn,
+	void *userdata, struct service_call **ret)
 {
 	struct service_call *c;
 	int r = fake_call_new(s, FAKE_GET_USER, answer_user, user_id, userdata, &c);

@@ -38,7 +38,8 @@ struct fake_event {
 };
 
 enum fake_action_kind {
-	FAKE_ACTION_ARRIVE,   /* a message of this user's gets to the network: belongs to the session */
+	FAKE_ACTION_ARRIVE, /* a message of this user's gets to the network: belongs to the session
+			     */
 	FAKE_ACTION_RECEIVED, /* the peer's device stores it */
 	FAKE_ACTION_READ,     /* the peer reads it */
 	FAKE_ACTION_REPLY,    /* the peer answers */
@@ -49,8 +50,8 @@ struct fake_action {
 	struct task task;
 	struct fake *fake;
 	enum fake_action_kind kind;
-	struct message message;	     /* ARRIVE */
-	char *chat_id, *message_id;  /* RECEIVED, READ */
+	struct message message;		 /* ARRIVE */
+	char *chat_id, *message_id;	 /* RECEIVED, READ */
 	const struct world_reply *reply; /* REPLY, of the world */
 };
 
@@ -81,8 +82,8 @@ struct fake {
 	unsigned running[FAKE_OPERATIONS];
 	bool stalled[FAKE_OPERATIONS];
 	struct service_call *current; /* whose step runs */
-	struct task_list waiting;  /* calls that are stalled */
-	struct task_list withheld; /* acceptances not told */
+	struct task_list waiting;     /* calls that are stalled */
+	struct task_list withheld;    /* acceptances not told */
 	struct task_list reordering;
 	unsigned n_reordering, reorder, duplicate, lose_sends, n_in_flight;
 	bool withhold_acks;
@@ -97,8 +98,9 @@ static inline struct fake *fake_from(struct service *s)
 }
 
 /*
- * Gives a call its answer: `p` when it failed, else NULL. True: it goes on, and has been scheduled again. Callbacks
- * may cancel the call or free the service: `cancelled` tells, and `fake` is not to be touched then.
+ * Gives a call its answer: `p` when it failed, else NULL. True: it goes on, and has been scheduled
+ * again. Callbacks may cancel the call or free the service: `cancelled` tells, and `fake` is not to
+ * be touched then.
  */
 typedef bool (*fake_answer_fn)(struct service_call *c, const struct problem *p);
 
@@ -140,7 +142,8 @@ struct service_call {
 	struct fake_transfer *transfer;
 };
 
-/* fake-events.c: tellers take what they tell by copy; short memory loses the event, as networks do. */
+/* fake-events.c: tellers take what they tell by copy; short memory loses the event, as networks do.
+ */
 void fake_tell_closed(struct fake *f, const struct problem *p);
 void fake_tell_greeted(struct fake *f);
 void fake_tell_token(struct fake *f);
@@ -158,18 +161,20 @@ int fake_act_arrive(struct fake *f, const struct message *m);
 void fake_actions_forget(struct fake *f); /* those of the session */
 
 /* The peer has stored (RECEIVED) or read (READ) up to there. -ENOENT. */
-int fake_set_peer_watermark(struct fake *f, enum fake_event_kind kind, const char *chat_id,
-	const char *message_id);
+int fake_set_peer_watermark(
+	struct fake *f, enum fake_event_kind kind, const char *chat_id, const char *message_id);
 
 /* fake-session.c */
 extern const struct session_service fake_session;
 void fake_session_end(struct fake *f); /* forgets all that belongs to it */
-bool fake_sign_in(struct fake *f);     /* a new login if the token is missing or expired; false: refused */
+bool fake_sign_in(
+	struct fake *f); /* a new login if the token is missing or expired; false: refused */
 /*
- * A problem of this network's. Returned so that `p = fake_problem(&own, …)` reads as it is meant; the owner of `ret`
- * clears it.
+ * A problem of this network's. Returned so that `p = fake_problem(&own, …)` reads as it is meant;
+ * the owner of `ret` clears it.
  */
-const struct problem *fake_problem(struct problem *ret, enum problem_class class, int status, const char *title);
+const struct problem *fake_problem(
+	struct problem *ret, enum problem_class class, int status, const char *title);
 const struct problem *fake_no_memory(struct problem *ret);
 const struct problem *fake_unknown_cursor(struct problem *ret);
 const struct problem *fake_unauthorised(struct problem *ret);
@@ -183,7 +188,8 @@ int fake_call_new(struct service *s, enum fake_operation op, fake_answer_fn answ
 	void *userdata, struct service_call **ret);
 struct service_call *fake_call_free(struct service_call *c);
 DEFINE_CLEANUP(struct service_call *, fake_call_free)
-void fake_call_start(struct service_call *c, struct service_call **ret); /* takes `c`; `ret` may be NULL */
+void fake_call_start(
+	struct service_call *c, struct service_call **ret); /* takes `c`; `ret` may be NULL */
 void fake_call_cancel(struct service *s, struct service_call *c);
 void fake_calls_resume(struct fake *f, enum fake_operation op);
 void fake_calls_clear(struct fake *f);
@@ -199,4 +205,5 @@ struct fake_transfer *fake_transfer_free(struct fake_transfer *t);
 void fake_slots_clear(struct fake *f);
 
 /* fake-control.c */
-struct world_chat *fake_chat_of(struct fake *f, const char *user_id); /* made if need be; NULL: no memory */
+struct world_chat *fake_chat_of(
+	struct fake *f, const char *user_id); /* made if need be; NULL: no memory */

@@ -11,7 +11,8 @@ struct range {
 };
 
 /* -EINVAL: a cursor that is not in the chat. */
-static int find_range(const struct world_chat *chat, const struct service_call *c, struct range *ret)
+static int find_range(
+	const struct world_chat *chat, const struct service_call *c, struct range *ret)
 {
 	const char *cursor = c->after ? c->after : c->before;
 	const struct message *at = cursor ? world_find_message(chat, cursor) : NULL;
@@ -21,7 +22,8 @@ static int find_range(const struct world_chat *chat, const struct service_call *
 		return -EINVAL;
 	if (c->after) {
 		ret->from = (size_t)at->seq;
-		ret->to = chat->n_messages - ret->from > limit ? ret->from + limit : chat->n_messages;
+		ret->to =
+			chat->n_messages - ret->from > limit ? ret->from + limit : chat->n_messages;
 		ret->more = ret->to < chat->n_messages;
 		return 0;
 	}
@@ -88,7 +90,8 @@ static bool answer_list(struct service_call *c, const struct problem *p)
 static int room_list_messages(struct service *s, const struct message_page_query *q,
 	service_messages_fn fn, void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep) struct service_call *c = NULL;
+	_cleanup_(fake_call_freep)
+	struct service_call *c = NULL;
 	int r;
 
 	if (q->after_id && q->before_id)
@@ -125,8 +128,8 @@ static int room_send(struct service *s, const struct message *m)
 	return 0;
 }
 
-static int set_watermark(struct service *s, enum fake_operation op, const char *chat_id,
-	const char *message_id)
+static int set_watermark(
+	struct service *s, enum fake_operation op, const char *chat_id, const char *message_id)
 {
 	struct fake *f = fake_from(s);
 	struct world_chat *c = world_find_chat(&f->world, chat_id);

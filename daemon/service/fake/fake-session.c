@@ -10,7 +10,8 @@
 
 static bool is_accepted(const struct world_behaviour *b, const char *password)
 {
-	return !b->refuse_login && (!b->password || (password && strcmp(b->password, password) == 0));
+	return !b->refuse_login &&
+		(!b->password || (password && strcmp(b->password, password) == 0));
 }
 
 static int make_token(struct fake *f, char **ret)
@@ -44,7 +45,9 @@ static bool answer_login(struct service_call *c, const struct problem *p)
 
 	if (!p && !is_accepted(&f->world.behaviour, c->id))
 		p = fake_unauthorised(&own);
-	else if (!p && (world_copy_user(&f->world.me, &identity.user) < 0 || make_token(f, &identity.token) < 0))
+	else if (!p &&
+		(world_copy_user(&f->world.me, &identity.user) < 0 ||
+			make_token(f, &identity.token) < 0))
 		p = fake_no_memory(&own);
 	identity.token_expires_at = clock_wall_ms() + TOKEN_LIFETIME_MS;
 	c->fn.login(c->userdata, p, p ? NULL : &identity);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Bytes go up and down in steps, one a turn, so that they can be watched, cancelled and broken off. */
+/* Bytes go up and down in steps, one a turn, so that they can be watched, cancelled and broken off.
+ */
 #include "service/fake/fake-private.h"
 
 #include <errno.h>
@@ -58,7 +59,8 @@ static bool breaks_off(struct service_call *c)
 {
 	struct problem p = { 0 };
 
-	if (c->transfer->moved < c->fake->faults[c->op].after_bytes || !fake_take_fault(c->fake, c->op, &p))
+	if (c->transfer->moved < c->fake->faults[c->op].after_bytes ||
+		!fake_take_fault(c->fake, c->op, &p))
 		return false;
 	finish(c, &p);
 	problem_clear(&p);
@@ -85,7 +87,8 @@ static bool go_on(struct service_call *c)
 static int transfer_new(struct service *s, enum fake_operation op, fake_answer_fn answer,
 	const struct attachment *a, void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep) struct service_call *c = NULL;
+	_cleanup_(fake_call_freep)
+	struct service_call *c = NULL;
 	int r = fake_call_new(s, op, answer, a->id, userdata, &c);
 
 	if (r < 0)
@@ -109,7 +112,8 @@ static struct fake_slot *find_slot(struct fake *f, const struct service_call *c)
 	for (size_t i = 0; c->transfer->slot && i < f->n_slots; i++) {
 		struct fake_slot *slot = &f->slots[i];
 
-		if (strcmp(slot->id, c->transfer->slot) == 0 && strcmp(slot->attachment_id, c->id) == 0 &&
+		if (strcmp(slot->id, c->transfer->slot) == 0 &&
+			strcmp(slot->attachment_id, c->id) == 0 &&
 			slot->variant == c->transfer->variant)
 			return slot;
 	}
@@ -125,7 +129,8 @@ static void remove_slot(struct fake *f, struct fake_slot *slot)
 static int add_slot(struct service_call *c)
 {
 	struct fake *f = c->fake;
-	struct fake_slot *grown = reallocarray(f->slots, f->n_slots + 1, sizeof(*grown)), slot = { 0 };
+	struct fake_slot *grown = reallocarray(f->slots, f->n_slots + 1, sizeof(*grown)),
+			 slot = { 0 };
 	char id[32];
 
 	if (!grown)
@@ -226,9 +231,11 @@ static bool step_upload(struct service_call *c, const struct problem *p)
 	return t->offset < t->size ? move_up(c) : complete_upload(c, slot);
 }
 
-static int attachments_upload(struct service *s, const struct upload_request *r, struct service_call **ret)
+static int attachments_upload(
+	struct service *s, const struct upload_request *r, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep) struct service_call *c = NULL;
+	_cleanup_(fake_call_freep)
+	struct service_call *c = NULL;
 	struct fake_transfer *t;
 	int e = transfer_new(s, FAKE_UPLOAD, step_upload, r->attachment, r->userdata, &c);
 
@@ -263,8 +270,8 @@ static bool answer_describe(struct service_call *c, const struct problem *p)
 	return false;
 }
 
-static int attachments_describe(struct service *s, const char *attachment_id, service_attachment_fn fn,
-	void *userdata, struct service_call **ret)
+static int attachments_describe(struct service *s, const char *attachment_id,
+	service_attachment_fn fn, void *userdata, struct service_call **ret)
 {
 	struct service_call *c;
 	int r = fake_call_new(s, FAKE_DESCRIBE, answer_describe, attachment_id, userdata, &c);
@@ -280,7 +287,8 @@ static int attachments_describe(struct service *s, const char *attachment_id, se
 static const struct world_bytes *find_bytes(const struct service_call *c)
 {
 	const struct fake_transfer *t = c->transfer;
-	const char *url = t->variant == VARIANT_FULL ? t->attachment.url : t->attachment.preview_url;
+	const char *url =
+		t->variant == VARIANT_FULL ? t->attachment.url : t->attachment.preview_url;
 	const struct world *w = &c->fake->world;
 
 	for (size_t i = 0; url && i < w->n_attachments; i++) {
@@ -350,13 +358,15 @@ static bool step_download(struct service_call *c, const struct problem *p)
 		t->begun = true;
 		return begin_download(c, bytes);
 	}
-	return t->offset < (int64_t)buffer_size(&bytes->bytes) ? move_down(c, bytes) : finish(c, NULL);
+	return t->offset < (int64_t)buffer_size(&bytes->bytes) ? move_down(c, bytes)
+							       : finish(c, NULL);
 }
 
-static int attachments_download(struct service *s, const struct download_request *r,
-	struct service_call **ret)
+static int attachments_download(
+	struct service *s, const struct download_request *r, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep) struct service_call *c = NULL;
+	_cleanup_(fake_call_freep)
+	struct service_call *c = NULL;
 	struct fake_transfer *t;
 	int e = transfer_new(s, FAKE_DOWNLOAD, step_download, r->attachment, r->userdata, &c);
 

@@ -14,12 +14,12 @@ static bool answer_push(struct service_call *c, const struct problem *p)
 	return false;
 }
 
-static int push_set(struct service *s, const struct push_registration *registration, service_done_fn fn,
-	void *userdata, struct service_call **ret)
+static int push_set(struct service *s, const struct push_registration *registration,
+	service_done_fn fn, void *userdata, struct service_call **ret)
 {
 	struct service_call *c;
-	int r = fake_call_new(s, FAKE_SET_PUSH, answer_push, registration ? registration->endpoint : NULL,
-		userdata, &c);
+	int r = fake_call_new(s, FAKE_SET_PUSH, answer_push,
+		registration ? registration->endpoint : NULL, userdata, &c);
 
 	if (r < 0)
 		return r;
@@ -51,8 +51,8 @@ static void fake_free(struct service *s)
 
 static const struct service template = {
 	.name = "fake",
-	.capabilities = SERVICE_CHAT_LIST | SERVICE_RECEIPTS | SERVICE_PUSH | SERVICE_RESUMABLE_UPLOAD |
-		SERVICE_HISTORY_PAGING,
+	.capabilities = SERVICE_CHAT_LIST | SERVICE_RECEIPTS | SERVICE_PUSH |
+		SERVICE_RESUMABLE_UPLOAD | SERVICE_HISTORY_PAGING,
 	.session = &fake_session,
 	.lobby = &fake_lobby,
 	.room = &fake_room,
@@ -62,8 +62,8 @@ static const struct service template = {
 	.free = fake_free,
 };
 
-struct service *fake_service_new(struct event_loop *loop, const char *json_path,
-	struct json_error *ret_error)
+struct service *fake_service_new(
+	struct event_loop *loop, const char *json_path, struct json_error *ret_error)
 {
 	struct fake *f = calloc(1, sizeof(*f));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is to happen later, in order of time and, at the same time, of adding. Nothing runs from inside
- * schedule_add(); a task that runs may add and remove others and may clear the schedule.
+ * What is to happen later, in order of time and, at the same time, of adding. Nothing runs from
+ * inside schedule_add(); a task that runs may add and remove others and may clear the schedule.
  */
 #pragma once
 

@@ -24,10 +24,12 @@ struct json_world {
 };
 
 static const struct json_field world_fields[] = {
-	{ "user", JSON_OBJECT, JSON_REQUIRED, offsetof(struct json_world, user), 0, 0, "who signs in" },
+	{ "user", JSON_OBJECT, JSON_REQUIRED, offsetof(struct json_world, user), 0, 0,
+		"who signs in" },
 	{ "users", JSON_ARRAY, 0, offsetof(struct json_world, users), 0, 0, "everybody else" },
 	{ "chats", JSON_ARRAY, 0, offsetof(struct json_world, chats), 0, 0, "the user's chats" },
-	{ "behaviour", JSON_OBJECT, 0, offsetof(struct json_world, behaviour), 0, 0, "of the network" },
+	{ "behaviour", JSON_OBJECT, 0, offsetof(struct json_world, behaviour), 0, 0,
+		"of the network" },
 	{ NULL },
 };
 
@@ -38,7 +40,8 @@ struct json_user {
 static const struct json_field user_fields[] = {
 	{ "id", JSON_ID, JSON_REQUIRED, offsetof(struct json_user, id), 0, 0, NULL },
 	{ "name", JSON_STRING, JSON_REQUIRED, offsetof(struct json_user, name), 0, 0, NULL },
-	{ "picture_url", JSON_STRING, JSON_NULLABLE, offsetof(struct json_user, picture_url), 0, 0, NULL },
+	{ "picture_url", JSON_STRING, JSON_NULLABLE, offsetof(struct json_user, picture_url), 0, 0,
+		NULL },
 	{ NULL },
 };
 
@@ -53,9 +56,11 @@ struct json_chat {
 static const struct json_field chat_fields[] = {
 	{ "id", JSON_ID, 0, offsetof(struct json_chat, id), 0, 0, NULL },
 	{ "user_id", JSON_ID, JSON_REQUIRED, offsetof(struct json_chat, user_id), 0, 0, NULL },
-	{ "unread", JSON_INTEGER, 0, offsetof(struct json_chat, unread), 0, 1000000, "the last so many are" },
+	{ "unread", JSON_INTEGER, 0, offsetof(struct json_chat, unread), 0, 1000000,
+		"the last so many are" },
 	{ "created_at", JSON_INTEGER, 0, offsetof(struct json_chat, created_at), 0, 0, NULL },
-	{ "peer_read", JSON_BOOLEAN, 0, offsetof(struct json_chat, peer_read), 0, 0, "everything; the default" },
+	{ "peer_read", JSON_BOOLEAN, 0, offsetof(struct json_chat, peer_read), 0, 0,
+		"everything; the default" },
 	{ "messages", JSON_ARRAY, 0, offsetof(struct json_chat, messages), 0, 0, "oldest first" },
 	{ NULL },
 };
@@ -71,7 +76,8 @@ static const struct json_field message_fields[] = {
 	{ "from", JSON_ID, JSON_REQUIRED, offsetof(struct json_message, from), 0, 0, NULL },
 	{ "text", JSON_STRING, 0, offsetof(struct json_message, text), 0, 0, NULL },
 	{ "created_at", JSON_INTEGER, 0, offsetof(struct json_message, created_at), 0, 0, NULL },
-	{ "minutes_ago", JSON_INTEGER, 0, offsetof(struct json_message, minutes_ago), 0, 0, "instead" },
+	{ "minutes_ago", JSON_INTEGER, 0, offsetof(struct json_message, minutes_ago), 0, 0,
+		"instead" },
 	{ "attachments", JSON_ARRAY, 0, offsetof(struct json_message, attachments), 0, 0, NULL },
 	{ NULL },
 };
@@ -89,12 +95,14 @@ static const struct json_field attachment_fields[] = {
 	{ "name", JSON_STRING, 0, offsetof(struct json_attachment, name), 0, 0, NULL },
 	{ "width", JSON_INTEGER, 0, offsetof(struct json_attachment, width), 0, 65535, NULL },
 	{ "height", JSON_INTEGER, 0, offsetof(struct json_attachment, height), 0, 65535, NULL },
-	{ "file", JSON_STRING, 0, offsetof(struct json_attachment, file), 1, 4096, "beside the JSON file" },
-	{ "preview_file", JSON_STRING, 0, offsetof(struct json_attachment, preview_file), 1, 4096, NULL },
+	{ "file", JSON_STRING, 0, offsetof(struct json_attachment, file), 1, 4096,
+		"beside the JSON file" },
+	{ "preview_file", JSON_STRING, 0, offsetof(struct json_attachment, preview_file), 1, 4096,
+		NULL },
 	{ "generate", JSON_INTEGER, 0, offsetof(struct json_attachment, generate), 0, GENERATED_MAX,
 		"so many made-up bytes instead of a file" },
-	{ "preview_generate", JSON_INTEGER, 0, offsetof(struct json_attachment, preview_generate), 0,
-		GENERATED_MAX, NULL },
+	{ "preview_generate", JSON_INTEGER, 0, offsetof(struct json_attachment, preview_generate),
+		0, GENERATED_MAX, NULL },
 	{ NULL },
 };
 
@@ -107,14 +115,21 @@ struct json_behaviour {
 #define HOUR_MS 3600000
 
 static const struct json_field behaviour_fields[] = {
-	{ "login", JSON_STRING, 0, offsetof(struct json_behaviour, login), 0, 0, "accept or refuse" },
-	{ "password", JSON_STRING, 0, offsetof(struct json_behaviour, password), 0, 0, "the only one taken" },
-	{ "latency_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, latency_ms), 0, HOUR_MS, NULL },
+	{ "login", JSON_STRING, 0, offsetof(struct json_behaviour, login), 0, 0,
+		"accept or refuse" },
+	{ "password", JSON_STRING, 0, offsetof(struct json_behaviour, password), 0, 0,
+		"the only one taken" },
+	{ "latency_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, latency_ms), 0, HOUR_MS,
+		NULL },
 	{ "ack_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, ack_ms), 0, HOUR_MS, NULL },
-	{ "received_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, received_ms), -1, HOUR_MS, "-1: never" },
-	{ "read_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, read_ms), -1, HOUR_MS, "-1: never" },
-	{ "reply_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, reply_ms), 0, HOUR_MS, NULL },
-	{ "max_in_flight", JSON_INTEGER, 0, offsetof(struct json_behaviour, max_in_flight), 1, 1000, NULL },
+	{ "received_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, received_ms), -1, HOUR_MS,
+		"-1: never" },
+	{ "read_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, read_ms), -1, HOUR_MS,
+		"-1: never" },
+	{ "reply_ms", JSON_INTEGER, 0, offsetof(struct json_behaviour, reply_ms), 0, HOUR_MS,
+		NULL },
+	{ "max_in_flight", JSON_INTEGER, 0, offsetof(struct json_behaviour, max_in_flight), 1, 1000,
+		NULL },
 	{ "replies", JSON_ARRAY, 0, offsetof(struct json_behaviour, replies), 0, 1000, NULL },
 	{ NULL },
 };
@@ -159,8 +174,8 @@ static int read_file(const char *path, struct buffer *to, struct json_error *e)
 	return 0;
 }
 
-static int load_variant_file(struct loader *l, struct world_attachment *a, enum attachment_variant variant,
-	const char *file)
+static int load_variant_file(struct loader *l, struct world_attachment *a,
+	enum attachment_variant variant, const char *file)
 {
 	const char *slash = strrchr(l->json_path, '/');
 	int dir = slash ? (int)(slash + 1 - l->json_path) : 0;
@@ -180,7 +195,8 @@ static int load_variant_file(struct loader *l, struct world_attachment *a, enum 
 }
 
 /* Bytes that follow from the id, so that two runs agree and every part of them differs. */
-static int generate_variant(struct world_attachment *a, enum attachment_variant variant, int64_t size)
+static int generate_variant(
+	struct world_attachment *a, enum attachment_variant variant, int64_t size)
 {
 	_cleanup_free_ uint8_t *bytes = malloc((size_t)size + 1);
 	uint64_t x = 0x9e3779b97f4a7c15u + variant;
@@ -196,10 +212,11 @@ static int generate_variant(struct world_attachment *a, enum attachment_variant 
 	return world_set_bytes(a, variant, bytes, (size_t)size);
 }
 
-static int load_variant(struct loader *l, struct world_attachment *a, enum attachment_variant variant,
-	const char *file, int64_t generate)
+static int load_variant(struct loader *l, struct world_attachment *a,
+	enum attachment_variant variant, const char *file, int64_t generate)
 {
-	return file ? load_variant_file(l, a, variant, file) : generate_variant(a, variant, generate);
+	return file ? load_variant_file(l, a, variant, file)
+		    : generate_variant(a, variant, generate);
 }
 
 static int load_attachment(struct loader *l, struct message *m, const cJSON *json)
@@ -236,7 +253,7 @@ static int load_attachments(struct loader *l, struct message *m, const cJSON *ar
 	const cJSON *json;
 	int r = 0;
 
-	cJSON_ArrayForEach(json, array) {
+	cJSON_ArrayForEach (json, array) {
 		r = load_attachment(l, m, json);
 		if (r < 0)
 			break;
@@ -290,7 +307,7 @@ static int load_chat(struct loader *l, const cJSON *json)
 	c = world_add_chat(l->world, j.id, j.user_id, j.created_at);
 	if (!c)
 		return -ENOMEM;
-	cJSON_ArrayForEach(message, j.messages) {
+	cJSON_ArrayForEach (message, j.messages) {
 		r = load_message(l, c, message);
 		if (r < 0)
 			return r;
@@ -318,7 +335,9 @@ static int load_me(struct loader *l, const cJSON *json)
 {
 	struct json_user j = { 0 };
 	int r = json_fields_decode(user_fields, json, true, &j, l->error);
-	struct user me = { .id = (char *)j.id, .name = (char *)j.name, .picture_url = (char *)j.picture_url };
+	struct user me = {
+		.id = (char *)j.id, .name = (char *)j.name, .picture_url = (char *)j.picture_url
+	};
 
 	return r < 0 ? r : world_copy_user(&me, &l->world->me);
 }
@@ -343,11 +362,12 @@ static int load_reply(struct loader *l, const cJSON *json)
 	return 0;
 }
 
-static int load_each(struct loader *l, const cJSON *array, int (*load)(struct loader *l, const cJSON *json))
+static int load_each(
+	struct loader *l, const cJSON *array, int (*load)(struct loader *l, const cJSON *json))
 {
 	const cJSON *json;
 
-	cJSON_ArrayForEach(json, array) {
+	cJSON_ArrayForEach (json, array) {
 		int r = load(l, json);
 
 		if (r < 0)
@@ -365,7 +385,8 @@ static int load_behaviour(struct loader *l, const cJSON *json)
 	if (r < 0)
 		return r;
 	if (strcmp(j.login, "accept") != 0 && strcmp(j.login, "refuse") != 0)
-		return complain(l->error, -EINVAL, "'login' is neither accept nor refuse:", j.login);
+		return complain(
+			l->error, -EINVAL, "'login' is neither accept nor refuse:", j.login);
 	*b = (struct world_behaviour){
 		.refuse_login = strcmp(j.login, "refuse") == 0,
 		.password = j.password ? strdup(j.password) : NULL,
@@ -398,7 +419,8 @@ static int load_json(struct loader *l, const cJSON *json)
 int world_load(struct world *w, const char *json_path, struct json_error *ret_error)
 {
 	struct loader l = { w, json_path, clock_wall_ms(), ret_error };
-	_cleanup_(cJSON_Deletep) cJSON *json = NULL;
+	_cleanup_(cJSON_Deletep)
+	cJSON *json = NULL;
 	struct buffer text = { 0 };
 	int r;
 

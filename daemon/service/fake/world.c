@@ -94,13 +94,14 @@ static int copy_attachments(const struct message *m, struct message *to)
 
 int world_copy_message(const struct message *m, struct message *ret)
 {
-	struct message copy = {
-		.seq = m->seq, .created_at = m->created_at, .status = m->status, .outgoing = m->outgoing
-	};
+	struct message copy = { .seq = m->seq,
+		.created_at = m->created_at,
+		.status = m->status,
+		.outgoing = m->outgoing };
 
 	if (copy_string(&copy.id, m->id) < 0 || copy_string(&copy.chat_id, m->chat_id) < 0 ||
-		copy_string(&copy.user_id, m->user_id) < 0 || copy_string(&copy.text, m->text) < 0 ||
-		copy_attachments(m, &copy) < 0) {
+		copy_string(&copy.user_id, m->user_id) < 0 ||
+		copy_string(&copy.text, m->text) < 0 || copy_attachments(m, &copy) < 0) {
 		message_clear(&copy);
 		return -ENOMEM;
 	}
@@ -108,9 +109,12 @@ int world_copy_message(const struct message *m, struct message *ret)
 	return 0;
 }
 
-struct user *world_add_user(struct world *w, const char *id, const char *name, const char *picture_url)
+struct user *world_add_user(
+	struct world *w, const char *id, const char *name, const char *picture_url)
 {
-	struct user user = { .id = (char *)id, .name = (char *)name, .picture_url = (char *)picture_url };
+	struct user user = {
+		.id = (char *)id, .name = (char *)name, .picture_url = (char *)picture_url
+	};
 	struct user *grown = reallocarray(w->users, w->n_users + 1, sizeof(*grown));
 
 	if (!grown)
@@ -132,9 +136,11 @@ static struct world_chat *world_chat_free(struct world_chat *c)
 }
 DEFINE_CLEANUP(struct world_chat *, world_chat_free)
 
-struct world_chat *world_add_chat(struct world *w, const char *id, const char *user_id, int64_t created_at)
+struct world_chat *world_add_chat(
+	struct world *w, const char *id, const char *user_id, int64_t created_at)
 {
-	_cleanup_(world_chat_freep) struct world_chat *c = NULL;
+	_cleanup_(world_chat_freep)
+	struct world_chat *c = NULL;
 	struct world_chat *old = find_any_chat_with(w, user_id), **grown;
 	char made[UUID_STRING_SIZE];
 
@@ -172,12 +178,14 @@ DEFINE_CLEANUP(struct world_attachment *, world_attachment_free)
 
 struct world_attachment *world_add_attachment(struct world *w, const char *id)
 {
-	_cleanup_(world_attachment_freep) struct world_attachment *a = calloc(1, sizeof(*a));
+	_cleanup_(world_attachment_freep)
+	struct world_attachment *a = calloc(1, sizeof(*a));
 	struct world_attachment **grown;
 
 	if (!a || copy_string(&a->info.id, id) < 0)
 		return NULL;
-	grown = reallocarray(w->attachments, w->n_attachments + 1, sizeof(struct world_attachment *));
+	grown = reallocarray(
+		w->attachments, w->n_attachments + 1, sizeof(struct world_attachment *));
 	if (!grown)
 		return NULL;
 	w->attachments = grown;
@@ -231,8 +239,8 @@ static void set_etag(struct world_bytes *v)
 	snprintf(v->etag, sizeof(v->etag), "\"%s\"", hex);
 }
 
-int world_set_bytes(struct world_attachment *a, enum attachment_variant variant, const void *bytes,
-	size_t size)
+int world_set_bytes(
+	struct world_attachment *a, enum attachment_variant variant, const void *bytes, size_t size)
 {
 	struct world_bytes *v = &a->variants[variant];
 	struct buffer fresh = { 0 };
@@ -255,7 +263,8 @@ static char *make_url(const struct attachment *a, enum attachment_variant varian
 {
 	char *url;
 
-	return asprintf(&url, "fake:%s/%s", a->id, attachment_variant_to_string(variant)) < 0 ? NULL : url;
+	return asprintf(&url, "fake:%s/%s", a->id, attachment_variant_to_string(variant)) < 0 ? NULL
+											      : url;
 }
 
 int world_complete_attachment(struct world_attachment *a)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the made-up network knows: its people, chats, messages and pictures, in memory. Everything that changes
- * a chat stamps it with the next `revision`, which is what the network's states ("what changed since") are.
+ * What the made-up network knows: its people, chats, messages and pictures, in memory. Everything
+ * that changes a chat stamps it with the next `revision`, which is what the network's states ("what
+ * changed since") are.
  */
 #pragma once
 
@@ -70,7 +71,8 @@ struct world {
 	struct world_behaviour behaviour;
 };
 
-/* Fills `w` (zeroed) from a file; the format is described in fake.h. Negative errno and a text for people. */
+/* Fills `w` (zeroed) from a file; the format is described in fake.h. Negative errno and a text for
+ * people. */
 int world_load(struct world *w, const char *json_path, struct json_error *ret_error);
 void world_clear(struct world *w);
 
@@ -80,9 +82,12 @@ struct world_chat *world_find_chat(const struct world *w, const char *id);
 struct world_chat *world_find_chat_with(const struct world *w, const char *user_id);
 struct world_attachment *world_find_attachment(const struct world *w, const char *id);
 
-/* Adders return NULL when memory is short. A chat without `id` gets one; so does a deleted one its place back. */
-struct user *world_add_user(struct world *w, const char *id, const char *name, const char *picture_url);
-struct world_chat *world_add_chat(struct world *w, const char *id, const char *user_id, int64_t created_at);
+/* Adders return NULL when memory is short. A chat without `id` gets one; so does a deleted one its
+ * place back. */
+struct user *world_add_user(
+	struct world *w, const char *id, const char *name, const char *picture_url);
+struct world_chat *world_add_chat(
+	struct world *w, const char *id, const char *user_id, int64_t created_at);
 struct world_attachment *world_add_attachment(struct world *w, const char *id);
 
 /* Marks the chat as changed now. */
@@ -92,8 +97,8 @@ void world_touch(struct world *w, struct world_chat *c);
 struct message *world_find_message(const struct world_chat *c, const char *id);
 
 /*
- * Places `m`, whose content is moved into the chat, after the others; its seq and chat are set. -ENOMEM leaves
- * `m` as it was.
+ * Places `m`, whose content is moved into the chat, after the others; its seq and chat are set.
+ * -ENOMEM leaves `m` as it was.
  */
 int world_append(struct world *w, struct world_chat *c, struct message *m, struct message **ret);
 
