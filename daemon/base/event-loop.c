@@ -243,6 +243,11 @@ struct loop_signal *loop_signal_free(struct loop_signal *s)
 	return NULL;
 }
 
+const char *event_loop_version(void)
+{
+	return event_get_version();
+}
+
 struct event_loop *event_loop_new(void)
 {
 	struct event_loop *loop = calloc(1, sizeof(*loop));

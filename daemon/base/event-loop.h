@@ -33,6 +33,9 @@ struct loop_deferred {
 	TAILQ_ENTRY(loop_deferred) entry;
 };
 
+/* The version of libevent, static. */
+const char *event_loop_version(void);
+
 /* NULL when libevent cannot start. */
 struct event_loop *event_loop_new(void);
 

@@ -8,6 +8,7 @@ libchatd_base_la_SOURCES = \
 	daemon/base/event-loop.c daemon/base/event-loop.h \
 	daemon/base/json-fields.c daemon/base/json-fields.h \
 	daemon/base/log.c daemon/base/log.h \
+	daemon/base/paths.c daemon/base/paths.h \
 	daemon/base/uuid.c daemon/base/uuid.h
 libchatd_base_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(CJSON_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS)
 libchatd_base_la_LIBADD = -lm $(EVENT_LIBS) $(CJSON_LIBS) $(SODIUM_LIBS) $(SYSTEMD_LIBS)

@@ -30,6 +30,7 @@ struct db {
 	sqlite3 *handle;
 	char *path;
 	int turn_error;
+	char version[32];
 	struct db_stmt *slots[CACHE_SLOTS];
 };
 
@@ -321,6 +322,19 @@ int db_checkpoint(struct db *db)
 	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
 }
 
+static void note_version(struct db *db)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+
+	if (db_query(db, &q, "PRAGMA cipher_version", "") == 0 && db_step(q) > 0)
+		snprintf(db->version, sizeof(db->version), "%s", db_column_text(q, 0));
+}
+
+const char *db_version(const struct db *db)
+{
+	return db->version;
+}
+
 static int migrate(struct db *db, const struct db_options *o)
 {
 	int64_t version = db_get_int(db, -1, "PRAGMA user_version", "");
@@ -410,6 +424,7 @@ int db_open(const struct db_options *o, struct db **ret)
 	r = r < 0 ? r : migrate(db, o);
 	if (r < 0)
 		return r;
+	note_version(db);
 	*ret = TAKE_PTR(db);
 	return 0;
 }

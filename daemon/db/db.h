@@ -83,6 +83,9 @@ void db_rollback(struct db *db);
 /* 0, or the negative errno that stands in the way of this turn's commit. */
 int db_turn_error(const struct db *db);
 
+/* The version of SQLCipher; lives as long as `db`. */
+const char *db_version(const struct db *db);
+
 /* Bytes of the file and its log. */
 int64_t db_size(struct db *db);
 

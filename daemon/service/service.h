@@ -57,6 +57,9 @@ void service_identity_clear(struct service_identity *i);
 
 /* What the network tells by itself, once connected. All are called with the `userdata` of service_set_events. */
 struct service_events {
+	/* The transport is up and the greeting under way. May be NULL; a network without this step skips it. */
+	void (*on_connected)(void *userdata);
+
 	/* The session is up: the network knows this device and will deliver. `max_in_flight`: unacknowledged sends. */
 	void (*on_greeted)(void *userdata, const char *user_id, unsigned max_in_flight);
 

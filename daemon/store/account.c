@@ -32,11 +32,12 @@ int store_account_get(struct store *s, store_account_fn fn, void *userdata)
 int store_account_put(struct store *s, const struct store_account *a)
 {
 	int r = db_write(s->chat,
-		"INSERT OR REPLACE INTO account(only, server, user_id, user_name, password, device_id,"
-		" token, token_expires_at, sync_state, refused)"
-		" VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-		"ssssssisi", a->server, a->user_id, a->user_name, a->password, a->device_id, a->token,
-		a->token_expires_at, a->sync_state, (int64_t)a->refused);
+		"INSERT INTO account(only, server, user_id, user_name, password, device_id, token,"
+		" token_expires_at, refused) VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+		" ON CONFLICT(only) DO UPDATE SET server = ?1, user_id = ?2, user_name = ?3, password = ?4,"
+		" device_id = ?5, token = ?6, token_expires_at = ?7, refused = ?8",
+		"ssssssii", a->server, a->user_id, a->user_name, a->password, a->device_id, a->token,
+		a->token_expires_at, (int64_t)a->refused);
 
 	return r < 0 ? r : 0;
 }

@@ -53,13 +53,20 @@ int store_attachment_get(struct store *s, const char *attachment_id, store_attac
 	return emit_attachment(q, fn, userdata);
 }
 
+/* The words of the index attachment_moving. */
+#define WHERE_MOVING                                                                               \
+	"WHERE status IN (1, 2) OR (outgoing = 0 AND preview_stored = 0 AND status <> 3)"
+
+int64_t store_attachment_count_moving(struct store *s)
+{
+	return db_get_int(s->chat, 0, "SELECT count(*) FROM attachment " WHERE_MOVING, "");
+}
+
 int store_attachment_moving(struct store *s, store_attachment_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		SELECT_ATTACHMENT "WHERE a.status IN (1, 2) OR"
-				  " (a.outgoing = 0 AND a.preview_stored = 0 AND a.status <> 3)",
-		"");
+		SELECT_ATTACHMENT "WHERE a.id IN (SELECT id FROM attachment " WHERE_MOVING ")", "");
 
 	return r < 0 ? r : each_attachment(q, fn, userdata);
 }

@@ -180,20 +180,36 @@ static int one_id(struct db_stmt *q, int column, char ret[65])
 	return 0;
 }
 
-int store_chat_next_gap(struct store *s, char ret_chat_id[65])
+int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		"SELECT id FROM chat WHERE server_seq > last_seq ORDER BY last_at DESC LIMIT 1", "");
+		"SELECT id FROM chat WHERE server_seq > last_seq ORDER BY last_at DESC LIMIT ?1", "i", limit);
 
-	return r < 0 ? r : one_id(q, 0, ret_chat_id);
+	if (r < 0)
+		return r;
+	while ((r = db_step(q)) > 0) {
+		r = fn(userdata, db_column_text(q, 0));
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int store_chat_close_gap(struct store *s, const char *chat_id)
+{
+	int r = db_write(s->chat, "UPDATE chat SET server_seq = last_seq WHERE id = ?1", "s", chat_id);
+
+	return r < 0 ? r : 0;
 }
 
 int store_chat_next_provisional(struct store *s, char ret_user_id[65], char ret_chat_id[65])
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		"SELECT u.id, c.id FROM chat c JOIN user u ON u.n = c.user WHERE c.provisional = 1 LIMIT 1", "");
+		"SELECT u.id, c.id FROM chat c JOIN user u ON u.n = c.user WHERE c.provisional = 1"
+		" AND EXISTS(SELECT 1 FROM message m WHERE m.chat = c.n AND m.status = 0) LIMIT 1",
+		"");
 
 	if (r < 0)
 		return r;

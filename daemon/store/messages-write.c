@@ -243,3 +243,20 @@ int store_message_fail(struct store *s, const char *message_id, const char *titl
 		"sissi", message_id, (int64_t)MESSAGE_FAILED, title, detail, next_change(s));
 	return r < 0 ? r : chat_refresh(s, chat);
 }
+
+int store_chat_fail_pending(struct store *s, const char *chat_id, const char *title, const char *detail)
+{
+	int64_t chat = chat_number(s, chat_id), span;
+	int r;
+
+	if (chat < 0)
+		return (int)chat;
+	span = db_get_int(s->chat, 0, "SELECT ifnull(max(position), ?2) - ?2 + 1 FROM message WHERE chat = ?1", "ii",
+		chat, POSITION_PENDING);
+	r = db_write(s->chat,
+		"UPDATE message SET status = ?2, error_title = ?3, error_detail = ?4, change = ?5 + position - ?6"
+		" WHERE chat = ?1 AND status = 0",
+		"iissii", chat, (int64_t)MESSAGE_FAILED, title, detail, next_changes(s, span > 0 ? span : 0),
+		POSITION_PENDING);
+	return r < 0 ? r : chat_refresh(s, chat);
+}

@@ -141,6 +141,21 @@ int store_message_page(struct store *s, const char *chat_id, enum page_direction
 	return r;
 }
 
+int64_t store_message_count_before(struct store *s, const char *chat_id, const char *before_id, int64_t limit)
+{
+	int64_t chat = chat_number(s, chat_id), at = INT64_MAX;
+
+	if (chat < 0)
+		return chat;
+	if (before_id)
+		at = position_of(s, chat, before_id);
+	if (at < 0)
+		return at;
+	return db_get_int(s->chat, 0,
+		"SELECT count(*) FROM (SELECT 1 FROM message WHERE chat = ?1 AND position < ?2 LIMIT ?3)", "iii",
+		chat, at, limit);
+}
+
 struct outbox_row {
 	store_outbox_fn fn;
 	void *userdata;

@@ -28,6 +28,11 @@ int64_t store_last_change(const struct store *s)
 	return s->last_change;
 }
 
+const char *store_library_version(const struct store *s)
+{
+	return db_version(s->chat);
+}
+
 int64_t store_size(struct store *s)
 {
 	return db_size(s->chat) + db_size(s->media);
@@ -36,6 +41,11 @@ int64_t store_size(struct store *s)
 int store_write_state(const struct store *s)
 {
 	return s->write_state;
+}
+
+bool store_is_committed(const struct store *s)
+{
+	return !db_in_transaction(s->chat) && !db_in_transaction(s->media);
 }
 
 void store_checkpoint(struct store *s)

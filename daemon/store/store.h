@@ -38,6 +38,9 @@ DEFINE_CLEANUP(struct store *, store_close)
 /* The number of the newest change; lists are "as of" it. */
 int64_t store_last_change(const struct store *s);
 
+/* The version of the database library; lives as long as `s`. */
+const char *store_library_version(const struct store *s);
+
 /* Bytes on disk. */
 int64_t store_size(struct store *s);
 

@@ -26,6 +26,8 @@ struct store_account {
 
 typedef int (*store_account_fn)(void *userdata, const struct store_account *a);
 int store_account_get(struct store *s, store_account_fn fn, void *userdata);
+
+/* Inserts or replaces; where the sync stands is left as it is. */
 int store_account_put(struct store *s, const struct store_account *a);
 int store_account_set_token(struct store *s, const char *token, int64_t expires_at);
 int store_account_set_sync_state(struct store *s, const char *state);
@@ -43,8 +45,12 @@ struct store_chat_sync {
 
 int store_chat_sync(struct store *s, const char *chat_id, struct store_chat_sync *ret);
 
-/* A chat with a gap between what is stored and what the server has; -ENOENT when there is none. */
-int store_chat_next_gap(struct store *s, char ret_chat_id[65]);
+/* Chats with a gap between what is stored and what the server has, the most recently active first. */
+typedef int (*store_id_fn)(void *userdata, const char *id);
+int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userdata);
+
+/* The server has nothing above what is stored after all. */
+int store_chat_close_gap(struct store *s, const char *chat_id);
 
 /*
  * Inserts or updates from the server's description: watermarks move forward only. A provisional chat with the same
@@ -55,10 +61,16 @@ int store_chat_put(struct store *s, const struct chat *c);
 /* A chat that the server has not named yet; writes its provisional id. The existing chat with that user, if any. */
 int store_chat_provisional(struct store *s, const char *user_id, char ret_chat_id[65]);
 
-/* The user of a provisional chat, for asking the server; -ENOENT when there is none left. */
+/* The user of a provisional chat that has something to send, for asking the server; -ENOENT: none left. */
 int store_chat_next_provisional(struct store *s, char ret_user_id[65], char ret_chat_id[65]);
 
 bool store_chat_is_provisional(struct store *s, const char *chat_id);
+
+/* Fails all PENDING messages of a chat, as when the server does not know the user. */
+int store_chat_fail_pending(struct store *s, const char *chat_id, const char *title, const char *detail);
+
+/* How many messages are stored before `before_id` (NULL: in all), counted up to `limit`. -ENOENT. */
+int64_t store_message_count_before(struct store *s, const char *chat_id, const char *before_id, int64_t limit);
 
 struct store_put {
 	int64_t added; /* messages that were not here before */
@@ -114,6 +126,7 @@ int store_attachment_set_remote(struct store *s, const char *attachment_id, cons
 
 /* Those that are on their way, or whose preview is not here: the work of the transfer queue. */
 int store_attachment_moving(struct store *s, store_attachment_fn fn, void *userdata);
+int64_t store_attachment_count_moving(struct store *s);
 
 /* True while an attachment of the message is not on the server. */
 bool store_message_awaits_upload(struct store *s, const char *message_id);
@@ -133,6 +146,9 @@ char *store_media_get_slot(struct store *s, const char *attachment_id, enum atta
 
 /* Drops bytes whose row never came, as after a kill between the two commits; marks the others. Once, at start. */
 int store_media_sweep(struct store *s);
+
+/* False while this turn has written: what is read now may still be undone. */
+bool store_is_committed(const struct store *s);
 
 /* Copies the logs into the databases. For idle moments. */
 void store_checkpoint(struct store *s);
