@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The model as the API shows it; the only place that writes these types. Results are owned, NULL when memory is short.
+ */
+#pragma once
+
+#include "base/json-fields.h"
+#include "model/attachment.h"
+#include "model/chat.h"
+#include "model/message.h"
+#include "model/user.h"
+#include "repository/repository.h"
+#include "store/store.h"
+
+/* Bytes of a last message that ChatInfo shows. */
+#define ENCODE_SNIPPET_MAX 256
+
+cJSON *encode_user(const struct user *u);
+cJSON *encode_attachment(const struct attachment *a);
+cJSON *encode_message(const struct message *m);
+cJSON *encode_chat_info(const struct chat_info *c);
+cJSON *encode_connection(const struct session_status *s);
+cJSON *encode_account(const char *name, const struct repository_status *s);
+
+/* The `data` of a change notification. */
+cJSON *encode_change(const struct change *c);
+
+/* About how many bytes encode_message's result takes as text, at least as many. */
+size_t encode_message_size(const struct message *m);

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ipc/hub.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ipc/encode.h"
+#include "ipc/ephemeral.h"
+#include "ipc/json-build.h"
+#include "ipc/rpc.h"
+#include "ipc/topics.h"
+
+/* Rows of one query, and of all queries of one turn: so long other work waits at most. */
+#define PAGE_ROWS 128
+#define TURN_ROWS 2048
+
+#define EPHEMERAL_INTERVAL_US 100000
+
+TAILQ_HEAD(subscriber_list, subscriber);
+
+struct hub {
+	struct event_loop *loop;
+	struct barrier *barrier;
+	struct store *store;
+	struct barrier_effect effect;
+	struct subscriber_list subscribers;
+	unsigned n_subscribers;
+	unsigned topics; /* that any of them has asked for */
+	/*
+	 * The newest change as of the last commit. Nothing above it is told: it is not durable yet, or the reply that goes
+	 * before it is not on its way.
+	 */
+	int64_t horizon;
+	struct ephemeral ephemeral;
+	struct loop_timer *ephemeral_timer; /* runs while the next ones have to wait */
+	bool failed; /* the last reading did; it is logged once */
+};
+
+/* Subscribers at one position, while they are served. */
+struct group {
+	struct hub *hub;
+	struct subscriber **members;
+	size_t n;
+	unsigned topics;
+	size_t n_stopped;
+	int64_t rows;
+};
+
+struct chunk *event_line(struct event *e)
+{
+	_cleanup_(cJSON_Deletep) cJSON *params = NULL;
+	bool ok;
+
+	if (e->line)
+		return e->line;
+	params = cJSON_CreateObject();
+	if (!params || (e->seq > 0 && !json_add_integer(params, "seq", e->seq)))
+		return NULL;
+	ok = json_add_string(params, "topic", topic_names[e->topic]);
+	/* The data stays the event's. */
+	ok = ok && cJSON_AddItemReferenceToObject(params, "data", (cJSON *)(uintptr_t)e->data);
+	if (ok)
+		e->line = rpc_notification_line("change", TAKE_PTR(params));
+	return e->line;
+}
+
+void subscription_clear(struct subscription *s)
+{
+	for (size_t i = 0; i < s->n_chats; i++)
+		free(s->chats[i]);
+	free(s->chats);
+	*s = (struct subscription){ 0 };
+}
+
+static bool wants(const struct subscriber *s, unsigned topic, const char *chat_id)
+{
+	if (!(s->current.topics & 1u << topic))
+		return false;
+	if (s->current.n_chats == 0 || !chat_id)
+		return true;
+	for (size_t i = 0; i < s->current.n_chats; i++)
+		if (strcmp(s->current.chats[i], chat_id) == 0)
+			return true;
+	return false;
+}
+
+static void give(struct subscriber *s, struct event *e)
+{
+	s->ops->take(s->userdata, e);
+	s->took = true;
+}
+
+/* Gives one row to those who want it and have room; the others stay at their position. */
+static void give_row(struct group *g, const struct change *c, struct event *e)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct subscriber *s = g->members[i];
+
+		if (s->stopped)
+			continue;
+		if (!wants(s, c->topic, c->chat_id)) {
+			s->current.position = c->seq;
+			continue;
+		}
+		if (!s->ops->is_full(s->userdata) && !e->data)
+			e->data = encode_change(c);
+		if (s->ops->is_full(s->userdata) || !e->data) {
+			s->stopped = true;
+			g->n_stopped++;
+			continue;
+		}
+		give(s, e);
+		s->current.position = c->seq;
+	}
+}
+
+static int on_row(void *userdata, const struct change *c)
+{
+	struct group *g = userdata;
+	struct event e = { .seq = c->seq, .topic = c->topic };
+
+	if (c->seq > g->hub->horizon)
+		return -ECANCELED;
+	g->rows++;
+	give_row(g, c, &e);
+	cJSON_Delete((cJSON *)(uintptr_t)e.data);
+	chunk_unref(e.line);
+	return g->n_stopped == g->n ? -ECANCELED : 0;
+}
+
+/* Everything up to `seq` has been told to those who were not stopped. */
+static void move_on(struct group *g, int64_t seq)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct subscriber *s = g->members[i];
+
+		if (!s->stopped && s->current.position < seq)
+			s->current.position = seq;
+	}
+}
+
+static void serve_group(struct hub *h, struct group *g)
+{
+	int64_t last = 0;
+	int r;
+
+	for (size_t i = 0; i < g->n; i++)
+		g->topics |= g->members[i]->current.topics & TOPICS_DURABLE;
+	r = store_change_list(h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g,
+		&last);
+	if (r == -ECANCELED)
+		move_on(g, h->horizon);
+	else if (r >= 0)
+		move_on(g, last < h->horizon ? last : h->horizon);
+	else if (!h->failed)
+		log_error("Cannot read changes for frontends: %s", strerror(-r));
+	h->failed = r < 0 && r != -ECANCELED;
+}
+
+static int by_position(const void *a, const void *b)
+{
+	const struct subscriber *const *x = a, *const *y = b;
+
+	/* The newest first: who is up to date must not wait for those who catch up. */
+	return ((*x)->current.position < (*y)->current.position) -
+		((*x)->current.position > (*y)->current.position);
+}
+
+static size_t collect_waiting(struct hub *h, struct subscriber **ret)
+{
+	struct subscriber *s;
+	size_t n = 0;
+
+	TAILQ_FOREACH(s, &h->subscribers, entry) {
+		if (!s->active || s->current.position >= h->horizon || s->ops->is_full(s->userdata))
+			continue;
+		s->stopped = false;
+		ret[n++] = s;
+	}
+	qsort(ret, n, sizeof(ret[0]), by_position);
+	return n;
+}
+
+/* Returns true when somebody is left who has not been told all and could take more. */
+static bool serve_durable(struct hub *h)
+{
+	_cleanup_free_ struct subscriber **waiting = NULL;
+	int64_t rows = 0;
+	size_t n;
+	bool more = false;
+
+	if (h->n_subscribers == 0)
+		return false;
+	waiting = calloc(h->n_subscribers, sizeof(waiting[0]));
+	if (!waiting)
+		return true;
+	n = collect_waiting(h, waiting);
+	for (size_t i = 0; i < n && rows < TURN_ROWS && !h->failed;) {
+		struct group g = { .hub = h, .members = waiting + i };
+
+		while (i + g.n < n &&
+			waiting[i + g.n]->current.position == waiting[i]->current.position)
+			g.n++;
+		i += g.n;
+		serve_group(h, &g);
+		rows += g.rows;
+	}
+	for (size_t i = 0; i < n; i++)
+		more |= !waiting[i]->stopped && waiting[i]->current.position < h->horizon;
+	return more;
+}
+
+static void give_ephemeral(struct hub *h, struct subscriber *s)
+{
+	struct ephemeral_event *e;
+
+	TAILQ_FOREACH(e, &h->ephemeral.events, entry)
+		if (e->number > s->seen && wants(s, e->event.topic, e->chat_id))
+			give(s, &e->event);
+	s->seen = h->ephemeral.last;
+}
+
+static void serve_ephemeral(struct hub *h)
+{
+	uint64_t all_have = h->ephemeral.last;
+	struct subscriber *s;
+	bool gave = false;
+
+	if (h->ephemeral.n == 0 || loop_timer_is_running(h->ephemeral_timer))
+		return;
+	TAILQ_FOREACH(s, &h->subscribers, entry) {
+		if (!s->active || s->seen == h->ephemeral.last)
+			continue;
+		if (s->ops->is_full(s->userdata)) {
+			all_have = s->seen < all_have ? s->seen : all_have;
+			continue;
+		}
+		give_ephemeral(h, s);
+		gave = true;
+	}
+	ephemeral_forget(&h->ephemeral, all_have);
+	if (gave)
+		loop_timer_start_us(h->ephemeral_timer, EPHEMERAL_INTERVAL_US);
+}
+
+static void flush(struct hub *h)
+{
+	struct subscriber *s, *next;
+
+	for (s = TAILQ_FIRST(&h->subscribers); s; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (!s->took)
+			continue;
+		s->took = false;
+		s->ops->flush(s->userdata);
+	}
+}
+
+static void serve(struct hub *h)
+{
+	bool more = serve_durable(h);
+
+	serve_ephemeral(h);
+	flush(h);
+	if (more && !h->failed)
+		hub_schedule(h);
+}
+
+static void on_effect(void *userdata, int error)
+{
+	serve(userdata);
+}
+
+static void on_commit(void *userdata, int error)
+{
+	struct hub *h = userdata;
+
+	if (error < 0)
+		return;
+	h->horizon = store_last_change(h->store);
+	h->failed = false;
+	serve(h);
+}
+
+void hub_schedule(struct hub *h)
+{
+	barrier_after_commit(h->barrier, &h->effect);
+}
+
+static void on_ephemeral_timer(void *userdata)
+{
+	struct hub *h = userdata;
+
+	if (h->ephemeral.n > 0)
+		hub_schedule(h);
+}
+
+bool hub_is_wanted(const struct hub *h, unsigned topic)
+{
+	return h->topics & 1u << topic;
+}
+
+void hub_publish(struct hub *h, unsigned topic, const char *subject, const char *chat_id, cJSON *data)
+{
+	if (!data || !hub_is_wanted(h, topic)) {
+		cJSON_Delete(data);
+		return;
+	}
+	if (ephemeral_put(&h->ephemeral, topic, subject, chat_id, data) == 0 &&
+		!loop_timer_is_running(h->ephemeral_timer))
+		hub_schedule(h);
+}
+
+static void count_topics(struct hub *h)
+{
+	struct subscriber *s;
+
+	h->topics = 0;
+	TAILQ_FOREACH(s, &h->subscribers, entry)
+		if (s->active)
+			h->topics |= s->current.topics;
+}
+
+void subscriber_stage(struct subscriber *s, struct subscription *subscription)
+{
+	subscription_clear(&s->staged);
+	s->staged_change = subscription ? SUBSCRIPTION_REPLACED : SUBSCRIPTION_ENDED;
+	if (!subscription)
+		return;
+	s->staged = *subscription;
+	*subscription = (struct subscription){ 0 };
+}
+
+void subscriber_settle(struct subscriber *s, bool in_force)
+{
+	enum subscription_change change = s->staged_change;
+
+	s->staged_change = SUBSCRIPTION_KEPT;
+	if (!in_force || change == SUBSCRIPTION_KEPT) {
+		subscription_clear(&s->staged);
+		return;
+	}
+	subscription_clear(&s->current);
+	s->current = s->staged;
+	s->staged = (struct subscription){ 0 };
+	s->active = change == SUBSCRIPTION_REPLACED;
+	s->seen = s->hub->ephemeral.last;
+	count_topics(s->hub);
+	hub_schedule(s->hub);
+}
+
+void hub_add(struct hub *h, struct subscriber *s, const struct subscriber_ops *ops, void *userdata)
+{
+	*s = (struct subscriber){ .hub = h, .ops = ops, .userdata = userdata };
+	TAILQ_INSERT_TAIL(&h->subscribers, s, entry);
+	h->n_subscribers++;
+}
+
+void hub_remove(struct subscriber *s)
+{
+	if (!s->hub)
+		return;
+	TAILQ_REMOVE(&s->hub->subscribers, s, entry);
+	s->hub->n_subscribers--;
+	if (s->active)
+		count_topics(s->hub);
+	subscription_clear(&s->current);
+	subscription_clear(&s->staged);
+	s->hub = NULL;
+}
+
+struct hub *hub_new(struct event_loop *loop, struct barrier *barrier, struct store *store)
+{
+	struct hub *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->loop = loop;
+	h->barrier = barrier;
+	h->store = store;
+	h->horizon = store_last_change(store);
+	h->effect = (struct barrier_effect){ .fn = on_effect, .userdata = h };
+	TAILQ_INIT(&h->subscribers);
+	ephemeral_init(&h->ephemeral);
+	h->ephemeral_timer = loop_timer_new(loop, on_ephemeral_timer, h);
+	if (!h->ephemeral_timer)
+		return hub_free(h);
+	barrier_add_listener(barrier, on_commit, h);
+	return h;
+}
+
+struct hub *hub_free(struct hub *h)
+{
+	if (!h)
+		return NULL;
+	barrier_forget(h->barrier, &h->effect);
+	barrier_remove_listener(h->barrier, h);
+	ephemeral_forget(&h->ephemeral, h->ephemeral.last);
+	loop_timer_free(h->ephemeral_timer);
+	free(h);
+	return NULL;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ipc/ipc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ipc/api.h"
+#include "ipc/call.h"
+#include "ipc/encode.h"
+#include "ipc/hub.h"
+#include "ipc/server.h"
+#include "ipc/topics.h"
+
+#define DRAIN_MS 500
+
+struct ipc {
+	struct api api;
+	struct server *server;
+};
+
+static void on_connection(void *userdata, const struct session_status *status)
+{
+	struct ipc *ipc = userdata;
+
+	if (hub_is_wanted(ipc->api.hub, TOPIC_CONNECTION))
+		hub_publish(ipc->api.hub, TOPIC_CONNECTION, "", NULL, encode_connection(status));
+}
+
+static void on_transfer_progress(void *userdata, const struct attachment *a)
+{
+	struct ipc *ipc = userdata;
+
+	if (hub_is_wanted(ipc->api.hub, TOPIC_TRANSFER_PROGRESS))
+		hub_publish(ipc->api.hub, TOPIC_TRANSFER_PROGRESS, a->id, a->chat_id, encode_attachment(a));
+}
+
+static const struct repository_observer observer = {
+	.on_connection = on_connection,
+	.on_transfer_progress = on_transfer_progress,
+};
+
+static int init_api(struct api *api, const struct ipc_options *o)
+{
+	*api = (struct api){
+		.loop = o->loop,
+		.barrier = o->barrier,
+		.store = o->store,
+		.repository = o->repository,
+		.account = strdup(o->account),
+		.key_source = strdup(o->key_source),
+		.versions = o->versions,
+		.n_versions = o->n_versions,
+	};
+	TAILQ_INIT(&api->orphans);
+	uuid4_generate(api->instance_id);
+	api->hub = hub_new(o->loop, o->barrier, o->store);
+	return api->account && api->key_source && api->hub ? 0 : -ENOMEM;
+}
+
+static int start_listening(struct server *s, const char *path)
+{
+	int r = server_listen_systemd(s);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return path ? server_listen_at(s, path) : -EINVAL;
+}
+
+int ipc_new(const struct ipc_options *o, struct ipc **ret)
+{
+	_cleanup_(ipc_freep) struct ipc *ipc = calloc(1, sizeof(*ipc));
+	int r;
+
+	if (!ipc)
+		return -ENOMEM;
+	r = init_api(&ipc->api, o);
+	if (r < 0)
+		return r;
+	r = server_new(&ipc->api, o->max_peers ? o->max_peers : IPC_PEERS_MAX, &ipc->server);
+	if (r < 0)
+		return r;
+	r = start_listening(ipc->server, o->socket_path);
+	if (r < 0)
+		return r;
+	repository_add_observer(o->repository, &observer, ipc);
+	*ret = TAKE_PTR(ipc);
+	return 0;
+}
+
+void ipc_drain(struct ipc *ipc)
+{
+	barrier_commit(ipc->api.barrier);
+	server_drain(ipc->server, DRAIN_MS);
+}
+
+struct ipc *ipc_free(struct ipc *ipc)
+{
+	if (!ipc)
+		return NULL;
+	server_free(ipc->server);
+	calls_free_orphans(&ipc->api.orphans);
+	hub_free(ipc->api.hub);
+	free(ipc->api.account);
+	free(ipc->api.key_source);
+	free(ipc);
+	return NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The API that frontends speak: JSON-RPC 2.0 over a Unix socket, as docs/api.md describes it.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/event-loop.h"
+#include "db/barrier.h"
+#include "repository/repository.h"
+#include "store/store.h"
+
+struct ipc;
+
+/* A library whose version daemon.status shows. */
+struct ipc_version {
+	const char *name;
+	const char *version;
+};
+
+struct ipc_options {
+	struct event_loop *loop;
+	struct barrier *barrier;
+	struct store *store;
+	struct repository *repository;
+	const char *account;     /* local name */
+	const char *socket_path; /* made and removed here; not used when systemd has handed sockets over */
+	const char *key_source;  /* where the account's key comes from, as daemon.status names it */
+	const struct ipc_version *versions; /* static */
+	size_t n_versions;
+	unsigned max_peers; /* 0: IPC_PEERS_MAX */
+};
+
+#define IPC_PEERS_MAX 1200
+
+/*
+ * Starts to listen. Pointers are borrowed until ipc_free, strings copied. Sockets that systemd has handed over
+ * (LISTEN_FDS, which is taken out of the environment) are used instead of `socket_path`; those named "read" or "send"
+ * give their clients that scope only. -EADDRINUSE: a live daemon answers at `socket_path`; -EPERM: others can write
+ * to its directory; -ENAMETOOLONG; -EINVAL: neither path nor sockets, or these are not listening Unix sockets.
+ */
+int ipc_new(const struct ipc_options *o, struct ipc **ret);
+
+/*
+ * Ends the turn and writes out what peers still wait for, for at most half a second; reads nothing any more. For the
+ * moment before ipc_free.
+ */
+void ipc_drain(struct ipc *ipc);
+
+/*
+ * Closes all connections. Requests under way are forgotten: the repository's callbacks for them must not come any
+ * more, so no turn of the loop may run between this and repository_free. Takes NULL, returns NULL.
+ */
+struct ipc *ipc_free(struct ipc *ipc);
+DEFINE_CLEANUP(struct ipc *, ipc_free)
+
+/* What rpc.discover answers: an OpenRPC document as text, owned; NULL when memory is short. Needs no daemon. */
+char *ipc_discover_json(void);

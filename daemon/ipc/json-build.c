@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ipc/json-build.h"
+
+#include <string.h>
+
+bool json_add_item(cJSON *object, const char *name, cJSON *item)
+{
+	if (!item)
+		return false;
+	if (cJSON_AddItemToObject(object, name, item))
+		return true;
+	cJSON_Delete(item);
+	return false;
+}
+
+bool json_append(cJSON *array, cJSON *item)
+{
+	if (!item)
+		return false;
+	if (cJSON_AddItemToArray(array, item))
+		return true;
+	cJSON_Delete(item);
+	return false;
+}
+
+bool json_add_string(cJSON *object, const char *name, const char *value)
+{
+	return json_add_item(object, name, value ? cJSON_CreateString(value) : cJSON_CreateNull());
+}
+
+bool json_add_integer(cJSON *object, const char *name, int64_t value)
+{
+	return json_add_item(object, name, cJSON_CreateNumber((double)value));
+}
+
+bool json_add_bool(cJSON *object, const char *name, bool value)
+{
+	return json_add_item(object, name, cJSON_CreateBool(value));
+}
+
+size_t json_string_size(const char *s)
+{
+	size_t n = 2;
+
+	if (!s)
+		return 4;
+	for (; *s; s++) {
+		if (strchr("\"\\\b\f\n\r\t", *s))
+			n += 2;
+		else
+			n += (unsigned char)*s < 0x20 ? 6 : 1;
+	}
+	return n;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Limits of requests and answers that more than one method has.
+ */
+#pragma once
+
+/* Elements of a page. */
+#define PAGE_MAX 200
+#define PAGE_DEFAULT 50
+
+/* Bytes of a page of messages; a page is cut before, unless a single message is larger. */
+#define PAGE_BYTES_MAX (512u * 1024u)
+
+/* Bytes that attachments.read hands out at once, before base64. */
+#define READ_BYTES_MAX (512u * 1024u)
+
+/* Chats that a subscription can be narrowed down to. */
+#define SUBSCRIPTION_CHATS_MAX 64

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+
+#include "ipc/encode.h"
+#include "ipc/json-build.h"
+#include "ipc/request.h"
+
+static const char *const write_states[] = { "ok", "full", "error", NULL };
+
+static const struct schema outbox = {
+	.doc = "Messages that are not accepted by the server.",
+	.fields = (const struct schema_field[]){
+		{ "pending", SCHEMA_INTEGER, .doc = "Waiting to be sent." },
+		{ "failed", SCHEMA_INTEGER, .doc = "Refused for good, or given up." },
+		{ 0 } },
+};
+
+static const struct schema transfers = {
+	.doc = "Attachments on their way.",
+	.fields = (const struct schema_field[]){
+		{ "active", SCHEMA_INTEGER, .doc = "Moving now." },
+		{ "waiting", SCHEMA_INTEGER, .doc = "Queued behind these." },
+		{ 0 } },
+};
+
+static const struct schema storage = {
+	.doc = "The account's databases.",
+	.fields = (const struct schema_field[]){
+		{ "bytes", SCHEMA_INTEGER, .doc = "Bytes on disk." },
+		{ "state", SCHEMA_ENUM, .values = write_states,
+			.doc = "Whether the last write succeeded; full: there was no space." },
+		{ 0 } },
+};
+
+static const struct schema library = {
+	.doc = "A library that the daemon runs on.",
+	.fields = (const struct schema_field[]){
+		{ "name", SCHEMA_STRING, .doc = "Its name." },
+		{ "version", SCHEMA_STRING, .doc = "The version in use." },
+		{ 0 } },
+};
+
+static const struct schema versions = {
+	.doc = "What runs here.",
+	.fields = (const struct schema_field[]){
+		{ "api", SCHEMA_STRING, .doc = "Version of this interface." },
+		{ "daemon", SCHEMA_STRING, .doc = "Version of the daemon." },
+		{ "libraries", SCHEMA_OBJECT, SCHEMA_LIST, .object = &library,
+			.doc = "Versions of what it is made with." },
+		{ 0 } },
+};
+
+static const struct schema status_result = {
+	.name = NULL,
+	.doc = "How things stand.",
+	.fields = (const struct schema_field[]){
+		{ "account", SCHEMA_OBJECT, .object = &schema_account, .doc = "Who is signed in." },
+		{ "connection", SCHEMA_OBJECT, .object = &schema_connection,
+			.doc = "The session with the server." },
+		{ "unread", SCHEMA_INTEGER, .doc = "Unread messages of all chats." },
+		{ "outbox", SCHEMA_OBJECT, .object = &outbox, .doc = "What is not sent." },
+		{ "transfers", SCHEMA_OBJECT, .object = &transfers, .doc = "What is moving." },
+		{ "storage", SCHEMA_OBJECT, .object = &storage, .doc = "The databases." },
+		{ "key_source", SCHEMA_STRING,
+			.doc = "Where the key of the databases comes from: credential, secret_service, "
+			       "passphrase, file (the weakest), or none for a trial without a disk." },
+		{ "versions", SCHEMA_OBJECT, .object = &versions, .doc = "What runs here." },
+		{ 0 } },
+};
+
+static bool add_counts(cJSON *o, const struct repository_status *s)
+{
+	cJSON *box = cJSON_AddObjectToObject(o, "outbox");
+	cJSON *moving = cJSON_AddObjectToObject(o, "transfers");
+
+	return box && moving && json_add_integer(box, "pending", s->outbox_pending) &&
+		json_add_integer(box, "failed", s->outbox_failed) &&
+		json_add_integer(moving, "active", s->transfers_active) &&
+		json_add_integer(moving, "waiting", s->transfers_waiting);
+}
+
+static bool add_storage(cJSON *o, struct store *store)
+{
+	cJSON *s = cJSON_AddObjectToObject(o, "storage");
+	int r = store_write_state(store);
+	const char *state = "error";
+
+	if (r == 0)
+		state = "ok";
+	else if (r == -ENOSPC)
+		state = "full";
+	return s && json_add_integer(s, "bytes", store_size(store)) && json_add_string(s, "state", state);
+}
+
+static bool add_versions(cJSON *o, const struct api *api)
+{
+	cJSON *v = cJSON_AddObjectToObject(o, "versions"), *libraries;
+
+	if (!v || !json_add_string(v, "api", CHAT_API_VERSION) ||
+		!json_add_string(v, "daemon", PACKAGE_VERSION))
+		return false;
+	libraries = cJSON_AddArrayToObject(v, "libraries");
+	for (size_t i = 0; libraries && i < api->n_versions; i++) {
+		cJSON *l = cJSON_CreateObject();
+
+		if (!json_append(libraries, l) || !json_add_string(l, "name", api->versions[i].name) ||
+			!json_add_string(l, "version", api->versions[i].version))
+			return false;
+	}
+	return libraries;
+}
+
+static void on_status(struct request *rq)
+{
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	struct api *api = rq->api;
+	struct repository_status s;
+	bool ok;
+
+	repository_get_status(api->repository, &s);
+	ok = o && json_add_item(o, "account", encode_account(api->account, &s));
+	ok = ok && json_add_item(o, "connection", encode_connection(&s.connection));
+	ok = ok && json_add_integer(o, "unread", store_unread_total(api->store));
+	ok = ok && add_counts(o, &s) && add_storage(o, api->store);
+	ok = ok && json_add_string(o, "key_source", api->key_source) && add_versions(o, api);
+	request_reply(rq, ok ? TAKE_PTR(o) : NULL);
+}
+
+const struct method methods_daemon[] = {
+	{
+		.name = "daemon.status",
+		.summary = "How things stand: account, connection, outbox, storage, versions.",
+		.result = &status_result,
+		.scopes = SCOPES_ALL,
+		.handler = on_status,
+	},
+	{ 0 },
+};

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What waits to be written to a peer: a queue of chunks, each a line of text that any number of peers may share, and
+ * perhaps a descriptor that travels with its first byte.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json-fields.h"
+
+struct chunk {
+	unsigned refs;
+	int fd; /* owned; -1: none */
+	size_t size;
+	char data[];
+};
+
+/* Bytes with one reference; NULL when memory is short. */
+struct chunk *chunk_new(const void *data, size_t size);
+
+/* The value as one line, its newline included. */
+struct chunk *chunk_new_line(const cJSON *value);
+
+static inline struct chunk *chunk_ref(struct chunk *c)
+{
+	c->refs++;
+	return c;
+}
+
+/* Gives a reference back; closes the descriptor with the last. Takes NULL, returns NULL. */
+struct chunk *chunk_unref(struct chunk *c);
+DEFINE_CLEANUP(struct chunk *, chunk_unref)
+
+/* Zero-initialise it to start. */
+struct output {
+	struct chunk **chunks; /* a ring */
+	size_t first, n, allocated;
+	size_t sent;  /* bytes of the first chunk that are gone */
+	size_t bytes; /* that wait */
+};
+
+/* Queues a chunk behind the others with a reference of its own. -ENOMEM. */
+int output_append(struct output *o, struct chunk *c);
+
+/*
+ * Writes as much as the socket takes. 0: all is gone; -EAGAIN: the rest waits; another negative errno: the connection
+ * is lost. `ret_progress`: something was written.
+ */
+int output_write(struct output *o, int fd, bool *ret_progress);
+
+void output_clear(struct output *o);

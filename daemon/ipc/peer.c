@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "ipc/peer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "ipc/hello.h"
+
+#define READ_SIZE (32u * 1024u)
+
+static size_t unsent(const struct peer *p)
+{
+	return p->output.bytes + p->calls.finished_bytes;
+}
+
+static void update_choked(struct peer *p)
+{
+	if (unsent(p) >= PEER_HIGH_WATER)
+		p->choked = true;
+	if (!p->choked || unsent(p) >= PEER_HIGH_WATER / 2)
+		return;
+	p->choked = false;
+	hub_schedule(p->api->hub);
+	peer_proceed_later(p);
+}
+
+static bool may_start(struct peer *p)
+{
+	update_choked(p);
+	return !p->dead && !p->choked && p->calls.n < PEER_REQUESTS_MAX;
+}
+
+static void update_events(struct peer *p)
+{
+	unsigned events = 0;
+
+	if (p->dead)
+		return;
+	if (!p->eof && may_start(p) && !p->calls.starting)
+		events |= LOOP_READ;
+	if (p->output.bytes > 0)
+		events |= LOOP_WRITE;
+	loop_io_set_events(p->io, events);
+}
+
+/* Nothing more comes and nothing is left to answer. */
+static bool is_finished(const struct peer *p)
+{
+	return p->eof && p->calls.n == 0 && !p->calls.starting && p->output.bytes == 0;
+}
+
+static bool start_one(struct peer *p)
+{
+	struct line line;
+
+	if (p->calls.starting) {
+		call_queue_next_of_batch(&p->calls);
+		return true;
+	}
+	switch (line_reader_next(&p->reader, &line)) {
+	case LINE_NONE:
+		return false;
+	case LINE_READY:
+		call_queue_line(&p->calls, &line);
+		line_reader_done(&p->reader);
+		return true;
+	case LINE_TOO_LONG:
+		call_queue_too_long(&p->calls);
+		return true;
+	}
+	return false;
+}
+
+static void proceed(void *userdata)
+{
+	struct peer *p = userdata;
+
+	while (may_start(p) && start_one(p))
+		;
+	update_events(p);
+	if (is_finished(p))
+		peer_close(p);
+}
+
+void peer_proceed_later(struct peer *p)
+{
+	if (!p->dead)
+		event_loop_defer(p->api->loop, &p->proceed);
+}
+
+/* The descriptors that came with a message; NULL when none did. */
+static struct fd_list *receive_fds(struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	bool truncated = m->msg_flags & MSG_CTRUNC;
+	struct fd_list *l;
+	unsigned n = 0;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	if (n == 0 && !truncated)
+		return NULL;
+	l = fd_list_new();
+	for (unsigned i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		if (l)
+			l->fds[l->n++] = fd;
+		else
+			close(fd);
+	}
+	if (l && truncated) {
+		/* Without room for more than are allowed, or without free descriptors here. */
+		l->too_many = n == CHAT_FDS_MAX;
+		l->lost = n < CHAT_FDS_MAX;
+	}
+	return l;
+}
+
+static ssize_t receive(struct peer *p)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int) * CHAT_FDS_MAX)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { buffer_reserve(&p->reader.buffer, READ_SIZE), READ_SIZE };
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n;
+
+	if (!iov.iov_base)
+		return -ENOMEM;
+	do
+		n = recvmsg(p->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	line_reader_commit(&p->reader, (size_t)n, receive_fds(&m));
+	return n;
+}
+
+static void on_io(void *userdata, int fd, unsigned ready)
+{
+	struct peer *p = userdata;
+
+	if (ready & LOOP_WRITE) {
+		peer_flush(p);
+		if (p->dead)
+			return;
+	}
+	if ((ready & LOOP_READ) && !p->eof) {
+		ssize_t n = receive(p);
+
+		if (n == 0)
+			p->eof = true;
+		else if (n < 0 && n != -EAGAIN) {
+			peer_close(p);
+			return;
+		}
+	}
+	proceed(p);
+}
+
+void peer_send(struct peer *p, struct chunk *line)
+{
+	if (!p->dead && (!line || output_append(&p->output, line) < 0)) {
+		log_warning("Out of memory for the output of a frontend; it is disconnected.");
+		peer_close(p);
+	}
+}
+
+void peer_flush(struct peer *p)
+{
+	bool progress;
+	int r;
+
+	if (p->dead)
+		return;
+	r = output_write(&p->output, p->fd, &progress);
+	if (r < 0 && r != -EAGAIN) {
+		peer_close(p);
+		return;
+	}
+	if (r == 0)
+		loop_timer_stop(p->stall_timer);
+	else if (progress || !loop_timer_is_running(p->stall_timer))
+		loop_timer_start_us(p->stall_timer, PEER_STALL_US);
+	update_events(p);
+}
+
+static void on_stall(void *userdata)
+{
+	struct peer *p = userdata;
+
+	log_info("A frontend (process %d) has not read for a minute; it is disconnected.", (int)p->pid);
+	peer_close(p);
+}
+
+static bool is_full(void *userdata)
+{
+	struct peer *p = userdata;
+
+	update_choked(p);
+	return p->dead || p->choked;
+}
+
+static void take_event(void *userdata, struct event *e)
+{
+	peer_send(userdata, event_line(e));
+}
+
+static void flush_events(void *userdata)
+{
+	peer_flush(userdata);
+}
+
+static const struct subscriber_ops subscriber_ops = {
+	.is_full = is_full,
+	.take = take_event,
+	.flush = flush_events,
+};
+
+static void bury(void *userdata)
+{
+	struct peer *p = userdata;
+
+	p->on_gone(p->userdata, p);
+}
+
+void peer_stop_reading(struct peer *p)
+{
+	p->eof = true;
+	update_events(p);
+}
+
+void peer_close(struct peer *p)
+{
+	if (p->dead)
+		return;
+	p->dead = true;
+	loop_io_set_events(p->io, 0);
+	loop_timer_stop(p->stall_timer);
+	event_loop_undefer(p->api->loop, &p->proceed);
+	event_loop_defer(p->api->loop, &p->bury);
+}
+
+static void greet(struct peer *p)
+{
+	_cleanup_(chunk_unrefp) struct chunk *line = hello_line(p->api, p->client.scopes);
+
+	peer_send(p, line);
+	peer_flush(p);
+}
+
+int peer_new(const struct peer_options *o, struct peer **ret)
+{
+	_cleanup_(peer_freep) struct peer *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		close(o->fd);
+		return -ENOMEM;
+	}
+	p->api = o->api;
+	p->fd = o->fd;
+	p->pid = o->pid;
+	p->on_gone = o->on_gone;
+	p->userdata = o->userdata;
+	p->proceed = (struct loop_deferred){ .fn = proceed, .userdata = p };
+	p->bury = (struct loop_deferred){ .fn = bury, .userdata = p };
+	line_reader_init(&p->reader);
+	call_queue_init(&p->calls, p);
+	p->client.scopes = o->scopes;
+	hub_add(p->api->hub, &p->client.subscriber, &subscriber_ops, p);
+	p->stall_timer = loop_timer_new(p->api->loop, on_stall, p);
+	p->io = loop_io_new(p->api->loop, p->fd, LOOP_READ, on_io, p);
+	if (!p->stall_timer || !p->io)
+		return -ENOMEM;
+	greet(p);
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+struct peer *peer_free(struct peer *p)
+{
+	if (!p)
+		return NULL;
+	event_loop_undefer(p->api->loop, &p->proceed);
+	event_loop_undefer(p->api->loop, &p->bury);
+	call_queue_clear(&p->calls);
+	hub_remove(&p->client.subscriber);
+	p->io = loop_io_free(p->io);
+	p->stall_timer = loop_timer_free(p->stall_timer);
+	line_reader_clear(&p->reader);
+	output_clear(&p->output);
+	close(p->fd);
+	free(p);
+	return NULL;
+}

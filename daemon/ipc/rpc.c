@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ipc/rpc.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "ipc/json-build.h"
+
+/* Values in one line; a parsed value takes some 80 bytes, were its text only two. */
+#define VALUES_MAX 20000u
+
+#define ID_NUMBER_MAX 9007199254740992.0 /* 2^53; above, a number could not be echoed exactly */
+
+/* Counts, without parsing, what separates or opens values. */
+static bool has_too_many_values(const char *line, size_t len)
+{
+	bool in_string = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (in_string && line[i] == '\\')
+			i++;
+		else if (line[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && (line[i] == ',' || line[i] == '[' || line[i] == '{'))
+			n++;
+	}
+	return n > VALUES_MAX;
+}
+
+int rpc_parse(const char *line, size_t len, cJSON **ret, struct rpc_error *ret_error)
+{
+	int r;
+
+	if (has_too_many_values(line, len)) {
+		rpc_error_set(ret_error, CHAT_ERROR_TOO_LARGE, "more than %u values in one line",
+			VALUES_MAX);
+		return -EMSGSIZE;
+	}
+	r = json_parse(line, len, ret);
+	if (r == -ENOMEM)
+		rpc_error_set(ret_error, CHAT_RPC_INTERNAL_ERROR, "out of memory");
+	else if (r < 0)
+		rpc_error_set(ret_error, CHAT_RPC_PARSE_ERROR,
+			"the line is not one JSON value in UTF-8 without U+0000");
+	return r;
+}
+
+void rpc_call_clear(struct rpc_call *c)
+{
+	cJSON_Delete(c->id);
+	cJSON_Delete(c->params);
+	free(c->method);
+	*c = (struct rpc_call){ 0 };
+}
+
+static bool id_is_usable(const cJSON *id)
+{
+	if (cJSON_IsString(id))
+		return strlen(id->valuestring) <= RPC_ID_MAX;
+	if (cJSON_IsNumber(id))
+		return fabs(id->valuedouble) <= ID_NUMBER_MAX;
+	return cJSON_IsNull(id);
+}
+
+static int invalid(struct rpc_error *e, const char *detail)
+{
+	rpc_error_set(e, CHAT_RPC_INVALID_REQUEST, "%s", detail);
+	return -EINVAL;
+}
+
+static int open_id(cJSON *envelope, struct rpc_call *c, struct rpc_error *e)
+{
+	cJSON *id = cJSON_DetachItemFromObjectCaseSensitive(envelope, "id");
+
+	if (!id || id_is_usable(id)) {
+		c->id = id;
+		return 0;
+	}
+	cJSON_Delete(id);
+	c->id = cJSON_CreateNull();
+	return invalid(e, "'id' must be null, a string of at most 256 bytes or a number up to 2^53");
+}
+
+static int open_params(cJSON *envelope, struct rpc_call *c, struct rpc_error *e)
+{
+	c->params = cJSON_DetachItemFromObjectCaseSensitive(envelope, "params");
+	if (!c->params || cJSON_IsObject(c->params) || cJSON_IsArray(c->params))
+		return 0;
+	return invalid(e, "'params' must be an object");
+}
+
+static int open_method(cJSON *envelope, struct rpc_call *c, struct rpc_error *e)
+{
+	const cJSON *version = cJSON_GetObjectItemCaseSensitive(envelope, "jsonrpc");
+	const cJSON *method = cJSON_GetObjectItemCaseSensitive(envelope, "method");
+
+	if (!cJSON_IsString(version) || strcmp(version->valuestring, "2.0") != 0)
+		return invalid(e, "'jsonrpc' must be \"2.0\"");
+	if (!cJSON_IsString(method))
+		return invalid(e, "'method' must be a string");
+	c->method = strdup(method->valuestring);
+	if (c->method)
+		return 0;
+	rpc_error_set(e, CHAT_RPC_INTERNAL_ERROR, "out of memory");
+	return -ENOMEM;
+}
+
+int rpc_open(cJSON *envelope, struct rpc_call *ret, struct rpc_error *ret_error)
+{
+	struct rpc_call c = { 0 };
+	int r;
+
+	if (!cJSON_IsObject(envelope))
+		r = invalid(ret_error, "a request is an object");
+	else
+		r = open_id(envelope, &c, ret_error);
+	if (r == 0)
+		r = open_method(envelope, &c, ret_error);
+	if (r == 0)
+		r = open_params(envelope, &c, ret_error);
+	/* What is no request cannot be a notification either: it is always answered. */
+	if (r < 0 && !c.id)
+		c.id = cJSON_CreateNull();
+	*ret = c;
+	return r;
+}
+
+/* Takes `body`. */
+static struct chunk *line(const cJSON *id, const char *member, cJSON *body)
+{
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	bool ok;
+
+	if (!o) {
+		cJSON_Delete(body);
+		return NULL;
+	}
+	ok = json_add_string(o, "jsonrpc", "2.0");
+	ok = ok && json_add_item(o, "id", id ? cJSON_Duplicate(id, true) : cJSON_CreateNull());
+	if (!json_add_item(o, member, body) || !ok)
+		return NULL;
+	return chunk_new_line(o);
+}
+
+struct chunk *rpc_result_line(const cJSON *id, cJSON *result)
+{
+	return line(id, "result", result);
+}
+
+struct chunk *rpc_error_line(const cJSON *id, const struct rpc_error *e)
+{
+	return line(id, "error", rpc_error_to_json(e));
+}
+
+struct chunk *rpc_notification_line(const char *method, cJSON *params)
+{
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	bool ok;
+
+	if (!o) {
+		cJSON_Delete(params);
+		return NULL;
+	}
+	ok = json_add_string(o, "jsonrpc", "2.0") && json_add_string(o, "method", method);
+	if (!json_add_item(o, "params", params) || !ok)
+		return NULL;
+	return chunk_new_line(o);
+}
