@@ -291,7 +291,7 @@ int db_commit(struct db *db)
 		rc = sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
 		if (rc == SQLITE_OK)
 			return 0;
-		note_error(db, rc);
+		db->turn_error = note_error(db, rc);
 	}
 	rc = db->turn_error;
 	if (rc < 0)
@@ -418,6 +418,7 @@ int db_open(const struct db_options *o, struct db **ret)
 		NULL);
 	if (rc != SQLITE_OK)
 		return to_errno(db, rc);
+	execute(db, "PRAGMA cipher_log_level = NONE"); /* it would write to stderr by itself */
 	if (!in_memory)
 		r = apply_key(db, o->key);
 	r = r < 0 ? r : set_up(db, o);

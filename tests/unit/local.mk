@@ -2,6 +2,7 @@
 # A unit test is one cmocka program with one group: tests/unit/test-NAME.c, and its name in this list.
 unit_tests = \
 	tests/unit/test-backoff
+include tests/unit/core.mk
 include tests/unit/preview.mk
 
 if HAVE_CMOCKA
