@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A unit test is one cmocka program with one group: tests/unit/test-NAME.c, and its name in this list.
 unit_tests = \
-	tests/unit/test-backoff
+	tests/unit/test-backoff \
+	tests/unit/test-buffer \
+	tests/unit/test-event-loop \
+	tests/unit/test-json-fields \
+	tests/unit/test-uuid
 include tests/unit/core.mk
 include tests/unit/preview.mk
 

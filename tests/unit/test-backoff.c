@@ -49,7 +49,7 @@ static void spreads_over_the_whole_range(void **state)
 			quarters[wait * 4 / (ceiling_of(attempt) + 1)]++;
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(quarters); i++)
-			assert_in_range(quarters[i], SEEDS / 4 - SEEDS / 16, SEEDS / 4 + SEEDS / 16);
+			assert_in_range(quarters[i], SEEDS * 3 / 16, SEEDS * 5 / 16);
 	}
 }
 
