@@ -8,7 +8,12 @@ test_environment = LC_ALL=C.UTF-8 TZ=UTC CMOCKA_MESSAGE_OUTPUT=TAP PYTHONDONTWRI
 	UBSAN_OPTIONS=abort_on_error=1:print_stacktrace=1
 AM_TESTS_ENVIRONMENT = export $(test_environment);
 
-EXTRA_DIST += .ci/run tools/check tools/setup tools/tally-results
+# Each looks at the whole tree and says what a build cannot see.
+dist_check_SCRIPTS += tests/check-layering tests/check-selftest tests/check-style tests/check-words
+TESTS += $(dist_check_SCRIPTS)
+
+EXTRA_DIST += .ci/run tests/source_tree.py \
+	tools/check tools/format tools/setup tools/tally-results
 
 include tests/unit/local.mk
 include tests/backend/local.mk
