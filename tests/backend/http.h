@@ -38,7 +38,7 @@ enum http_method {
 
 struct response {
 	int status; /* 0: no answer yet */
-	const char *content_type;
+	char content_type[128]; /* "": none */
 	struct buffer headers; /* "name: value\n" lines */
 	struct buffer body;
 	int fd;		      /* bytes to send instead of the body, or -1 */
@@ -100,6 +100,9 @@ void reply_bytes(struct exchange *x, int status, const char *content_type, int f
 
 /* Adds a header to the answer; before or after the reply. */
 void reply_header(struct exchange *x, const char *name, const char *format, ...) _printf_(3, 4);
+
+/* Writes as much of the answer as the socket takes. 1 when that was all, 0 when more is to come, -EIO. */
+int reply_send(struct exchange *x);
 
 /* Cuts the connection of an exchange whose answer nobody waits for any more. */
 void exchange_drop(struct exchange *x);
