@@ -8,6 +8,7 @@ unit_tests = \
 	tests/unit/test-uuid
 include tests/unit/core.mk
 include tests/unit/preview.mk
+include tests/unit/net.mk
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
