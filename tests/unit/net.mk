@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 unit_tests += \
-	tests/unit/test-http-client
+	tests/unit/test-http-client \
+	tests/unit/test-ws-client
 
 net_test_server = tests/unit/net-server.c tests/unit/net-server.h
 net_test_libs = libchatd-net.la libchatd-base.la $(CMOCKA_LIBS) -lssl $(CRYPTO_LIBS) -lpthread
 
 tests_unit_test_http_client_SOURCES = tests/unit/test-http-client.c $(net_test_server)
 tests_unit_test_http_client_LDADD = $(net_test_libs)
+
+tests_unit_test_ws_client_SOURCES = tests/unit/test-ws-client.c $(net_test_server)
+tests_unit_test_ws_client_LDADD = $(net_test_libs)
