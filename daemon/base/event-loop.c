@@ -20,6 +20,7 @@ struct event_loop {
 	unsigned n_hooks;
 	bool exiting;
 	bool woken;
+	bool in_turn;
 	int code;
 };
 
@@ -64,10 +65,12 @@ void event_loop_turn(struct event_loop *loop, bool may_block)
 	if (!may_block || loop->woken || !TAILQ_EMPTY(&loop->deferred))
 		flags |= EVLOOP_NONBLOCK;
 	loop->woken = false;
+	loop->in_turn = true;
 	event_base_loop(loop->base, flags);
 	run_deferred(loop);
 	for (unsigned i = 0; i < loop->n_hooks; i++)
 		loop->hooks[i].fn(loop->hooks[i].userdata);
+	loop->in_turn = false;
 }
 
 int event_loop_run(struct event_loop *loop)
@@ -119,6 +122,12 @@ void event_loop_remove_turn_end(struct event_loop *loop, void *userdata)
 void event_loop_wake(struct event_loop *loop)
 {
 	loop->woken = true;
+}
+
+void event_loop_expect_turn_end(struct event_loop *loop)
+{
+	if (!loop->in_turn)
+		loop->woken = true;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *userdata)

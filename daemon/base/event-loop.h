@@ -67,6 +67,9 @@ void event_loop_remove_turn_end(struct event_loop *loop, void *userdata);
 /* The next turn does not sleep, whatever is or is not ready. */
 void event_loop_wake(struct event_loop *loop);
 
+/* Something waits for a turn's end: when none is going on, the next does not sleep. */
+void event_loop_expect_turn_end(struct event_loop *loop);
+
 /* A one-shot timer, stopped at first. NULL when memory is short. */
 struct loop_timer *loop_timer_new(struct event_loop *loop, loop_fn fn, void *userdata);
 void loop_timer_start_us(struct loop_timer *t, uint64_t us); /* from now; restarts a running one */

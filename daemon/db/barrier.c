@@ -91,6 +91,7 @@ void barrier_after_commit(struct barrier *b, struct barrier_effect *e)
 		return;
 	e->queued = true;
 	TAILQ_INSERT_TAIL(&b->effects, e, entry);
+	event_loop_expect_turn_end(b->loop);
 }
 
 void barrier_forget(struct barrier *b, struct barrier_effect *e)
