@@ -9,7 +9,9 @@ test_environment = LC_ALL=C.UTF-8 TZ=UTC CMOCKA_MESSAGE_OUTPUT=TAP PYTHONDONTWRI
 AM_TESTS_ENVIRONMENT = export $(test_environment);
 
 # Each looks at the whole tree and says what a build cannot see.
-dist_check_SCRIPTS += tests/check-layering tests/check-selftest tests/check-style tests/check-words
+dist_check_SCRIPTS += \
+	tests/check-dependencies tests/check-layering tests/check-selftest tests/check-style \
+	tests/check-units tests/check-words
 TESTS += $(dist_check_SCRIPTS)
 
 EXTRA_DIST += .ci/run tests/source_tree.py \
