@@ -112,8 +112,7 @@ static void send_bytes(
 		reply_error(x, PROBLEM_INTERNAL, "The bytes could not be read");
 		return;
 	}
-	reply_header(x, "content-type", "%s", u->mime);
-	reply_bytes(x, status, NULL, fd, range->first, range->last - range->first + 1);
+	reply_bytes(x, status, u->mime, fd, range->first, range->last - range->first + 1);
 }
 
 static void answer_bytes(struct exchange *x, const struct upload *u)
