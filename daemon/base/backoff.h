@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Full-jitter exponential backoff: the n-th wait is uniform in [0, min(cap, base * 2^n)], which spreads
- * clients that failed together instead of bringing them back together. Pure: the caller owns clock and timer.
- * Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * Full-jitter exponential backoff: the n-th wait is uniform in [0, min(cap, base * 2^n)], which
+ * spreads clients that failed together instead of bringing them back together. Pure: the caller
+ * owns clock and timer. Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
 #pragma once
 
@@ -19,8 +19,9 @@ struct backoff {
 void backoff_init(struct backoff *b, uint32_t base_ms, uint32_t cap_ms, uint64_t seed);
 
 /*
- * The next wait in milliseconds. `floor_ms` is what the server asked for (Retry-After), or 0: the wait is
- * then at least that, with the jitter on top, so that clients told the same time do not return together.
+ * The next wait in milliseconds. `floor_ms` is what the server asked for (Retry-After), or 0: the
+ * wait is then at least that, with the jitter on top, so that clients told the same time do not
+ * return together.
  */
 uint32_t backoff_next(struct backoff *b, uint32_t floor_ms);
 

@@ -34,7 +34,10 @@ void buffer_commit(struct buffer *b, size_t n);
 /* Appends a copy. 0, or -ENOMEM with nothing changed. */
 int buffer_append(struct buffer *b, const void *data, size_t n);
 
-/* Drops `n` bytes (at most the size) from the front. Gives memory back when it was the last of many. */
+/*
+ * Drops `n` bytes (at most the size) from the front. Gives memory back when it was the last of
+ * many.
+ */
 void buffer_consume(struct buffer *b, size_t n);
 
 void buffer_clear(struct buffer *b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Scope-bound cleanup in the manner of systemd: a variable marked _cleanup_ is released when it goes
- * out of scope; TAKE_PTR and TAKE_FD hand its value on and leave nothing to release.
+ * Scope-bound cleanup in the manner of systemd: a variable marked _cleanup_ is released when it
+ * goes out of scope; TAKE_PTR and TAKE_FD hand its value on and leave nothing to release.
  */
 #pragma once
 
@@ -15,28 +15,30 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define TAKE_PTR(p)                                                                                \
-	({                                                                                         \
-		__typeof__(p) *_take_from = &(p);                                                  \
-		__typeof__(p) _taken = *_take_from;                                                \
-		*_take_from = NULL;                                                                \
-		_taken;                                                                            \
+#define TAKE_PTR(p)                                 \
+	({                                          \
+		__typeof__(p) *_take_from = &(p);   \
+		__typeof__(p) _taken = *_take_from; \
+		*_take_from = NULL;                 \
+		_taken;                             \
 	})
 
-#define TAKE_FD(fd)                                                                                \
-	({                                                                                         \
-		int *_take_fd_from = &(fd);                                                        \
-		int _taken_fd = *_take_fd_from;                                                    \
-		*_take_fd_from = -1;                                                               \
-		_taken_fd;                                                                         \
+#define TAKE_FD(fd)                             \
+	({                                      \
+		int *_take_fd_from = &(fd);     \
+		int _taken_fd = *_take_fd_from; \
+		*_take_fd_from = -1;            \
+		_taken_fd;                      \
 	})
 
-/* Defines `name`p(), the form that _cleanup_ calls, for a destructor that takes and returns `type`. */
-#define DEFINE_CLEANUP(type, name)                                                                 \
-	static inline void name##p(type *p)                                                        \
-	{                                                                                          \
-		if (*p)                                                                            \
-			name(*p);                                                                  \
+/*
+ * Defines `name`p(), the form that _cleanup_ calls, for a destructor that takes and returns `type`.
+ */
+#define DEFINE_CLEANUP(type, name)          \
+	static inline void name##p(type *p) \
+	{                                   \
+		if (*p)                     \
+			name(*p);           \
 	}
 
 static inline void freep(void *p)

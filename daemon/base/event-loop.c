@@ -47,7 +47,10 @@ struct loop_signal {
 
 static void run_deferred(struct event_loop *loop)
 {
-	/* What a deferred call defers in its turn waits for the next round, so that hooks are not starved. */
+	/*
+	 * What a deferred call defers in its turn waits for the next round, so that hooks are not
+	 * starved.
+	 */
 	struct loop_deferred mark = { .queued = true }, *d;
 
 	TAILQ_INSERT_TAIL(&loop->deferred, &mark, entry);
@@ -151,7 +154,8 @@ struct loop_timer *loop_timer_new(struct event_loop *loop, loop_fn fn, void *use
 
 void loop_timer_start_us(struct loop_timer *t, uint64_t us)
 {
-	struct timeval tv = { .tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000) };
+	struct timeval tv = { .tv_sec = (time_t)(us / 1000000),
+		.tv_usec = (suseconds_t)(us % 1000000) };
 
 	evtimer_add(&t->event, &tv);
 }
@@ -201,8 +205,8 @@ void loop_io_set_events(struct loop_io *io, unsigned events)
 	event_add(&io->event, NULL);
 }
 
-struct loop_io *loop_io_new(struct event_loop *loop, int fd, unsigned events, loop_io_fn fn,
-	void *userdata)
+struct loop_io *loop_io_new(
+	struct event_loop *loop, int fd, unsigned events, loop_io_fn fn, void *userdata)
 {
 	struct loop_io *io = calloc(1, sizeof(*io));
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The daemon's one loop, over libevent. It runs in turns: all events that are ready, then what they deferred,
- * then the turn-end hooks (the commit barrier is one), then sleep. Single-threaded: every call below belongs
- * to the thread that runs the loop. Callbacks may free the object they were called for.
+ * The daemon's one loop, over libevent. It runs in turns: all events that are ready, then what they
+ * deferred, then the turn-end hooks (the commit barrier is one), then sleep. Single-threaded: every
+ * call below belongs to the thread that runs the loop. Callbacks may free the object they were
+ * called for.
  */
 #pragma once
 
@@ -46,7 +47,9 @@ DEFINE_CLEANUP(struct event_loop *, event_loop_free)
 /* Runs turns until event_loop_exit(); returns the code given to it. */
 int event_loop_run(struct event_loop *loop);
 
-/* Runs one turn, which sleeps for events only if `may_block`. For tests and for draining at exit. */
+/*
+ * Runs one turn, which sleeps for events only if `may_block`. For tests and for draining at exit.
+ */
 void event_loop_turn(struct event_loop *loop, bool may_block);
 
 /* Ends event_loop_run() after the present turn, hooks included. */
@@ -55,7 +58,9 @@ void event_loop_exit(struct event_loop *loop, int code);
 /* Queues `d` for the end of this turn; no effect when it is queued already. */
 void event_loop_defer(struct event_loop *loop, struct loop_deferred *d);
 
-/* Takes `d` off the queue; no effect when it is not there. An owner calls it before it goes away. */
+/*
+ * Takes `d` off the queue; no effect when it is not there. An owner calls it before it goes away.
+ */
 void event_loop_undefer(struct event_loop *loop, struct loop_deferred *d);
 
 /* `fn` runs at the end of every turn, after the deferred calls, in order of adding. At most 4. */
@@ -79,10 +84,10 @@ struct loop_timer *loop_timer_free(struct loop_timer *t); /* takes NULL */
 DEFINE_CLEANUP(struct loop_timer *, loop_timer_free)
 
 /* Watches `fd` (borrowed) for `events`; level-triggered. NULL when memory is short. */
-struct loop_io *loop_io_new(struct event_loop *loop, int fd, unsigned events, loop_io_fn fn,
-	void *userdata);
+struct loop_io *loop_io_new(
+	struct event_loop *loop, int fd, unsigned events, loop_io_fn fn, void *userdata);
 void loop_io_set_events(struct loop_io *io, unsigned events); /* 0 pauses */
-struct loop_io *loop_io_free(struct loop_io *io);             /* takes NULL; call before closing the fd */
+struct loop_io *loop_io_free(struct loop_io *io); /* takes NULL; call before closing the fd */
 DEFINE_CLEANUP(struct loop_io *, loop_io_free)
 
 struct loop_signal *loop_signal_new(struct event_loop *loop, int signo, loop_fn fn, void *userdata);

@@ -95,8 +95,8 @@ static int wrong(struct json_error *e, const struct json_field *f, const char *e
 
 static int out_of_range(struct json_error *e, const struct json_field *f, const char *unit)
 {
-	snprintf(e->text, sizeof(e->text), "'%s' must be %" PRId64 " to %" PRId64 "%s", f->name, f->min,
-		f->max, unit);
+	snprintf(e->text, sizeof(e->text), "'%s' must be %" PRId64 " to %" PRId64 "%s", f->name,
+		f->min, f->max, unit);
 	return -EINVAL;
 }
 
@@ -117,9 +117,11 @@ static int decode_string(const struct json_field *f, const cJSON *v, void *to, s
 	return 0;
 }
 
-static int decode_integer(const struct json_field *f, const cJSON *v, void *to, struct json_error *e)
+static int decode_integer(
+	const struct json_field *f, const cJSON *v, void *to, struct json_error *e)
 {
-	if (!cJSON_IsNumber(v) || fabs(v->valuedouble) > MAX_EXACT || trunc(v->valuedouble) != v->valuedouble)
+	if (!cJSON_IsNumber(v) || fabs(v->valuedouble) > MAX_EXACT ||
+		trunc(v->valuedouble) != v->valuedouble)
 		return wrong(e, f, "an integer");
 	if (!in_range(f, (int64_t)v->valuedouble))
 		return out_of_range(e, f, "");
@@ -171,15 +173,16 @@ static int refuse_unknown(const struct json_field *table, const cJSON *object, s
 		while (f->name && strcmp(f->name, member->string) != 0)
 			f++;
 		if (!f->name) {
-			snprintf(e->text, sizeof(e->text), "unknown member '%.64s'", member->string);
+			snprintf(
+				e->text, sizeof(e->text), "unknown member '%.64s'", member->string);
 			return -EINVAL;
 		}
 	}
 	return 0;
 }
 
-int json_fields_decode(const struct json_field *table, const cJSON *object, bool strict, void *target,
-	struct json_error *ret_error)
+int json_fields_decode(const struct json_field *table, const cJSON *object, bool strict,
+	void *target, struct json_error *ret_error)
 {
 	if (!cJSON_IsObject(object)) {
 		snprintf(ret_error->text, sizeof(ret_error->text), "an object is expected");
@@ -191,7 +194,8 @@ int json_fields_decode(const struct json_field *table, const cJSON *object, bool
 
 		if (!v || ((f->flags & JSON_NULLABLE) && cJSON_IsNull(v))) {
 			if (f->flags & JSON_REQUIRED) {
-				snprintf(ret_error->text, sizeof(ret_error->text), "'%s' is missing", f->name);
+				snprintf(ret_error->text, sizeof(ret_error->text),
+					"'%s' is missing", f->name);
 				return -EINVAL;
 			}
 			continue;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Declarative JSON decoding: a table says which members an object has, of which type, within which limits, and
- * where they go. The same table checks what comes in and documents it (ipc builds its API description from it).
+ * Declarative JSON decoding: a table says which members an object has, of which type, within which
+ * limits, and where they go. The same table checks what comes in and documents it (ipc builds its
+ * API description from it).
  */
 #pragma once
 
@@ -17,7 +18,8 @@ DEFINE_CLEANUP(cJSON *, cJSON_Delete)
 
 enum json_type {
 	JSON_STRING,  /* const char *, borrowed from the tree; min and max count bytes */
-	JSON_ID,      /* const char *, as JSON_STRING, and an opaque id: 1 to 64 printable ASCII characters */
+	JSON_ID,      /* const char *, as JSON_STRING, and an opaque id: 1 to 64 printable ASCII
+			 characters */
 	JSON_INTEGER, /* int64_t, exact: |value| <= 2^53; min and max bound the value */
 	JSON_BOOLEAN, /* bool */
 	JSON_OBJECT,  /* const cJSON *, borrowed */
@@ -43,19 +45,20 @@ struct json_error {
 };
 
 /*
- * Parses `len` bytes as one JSON value with nothing after it but white space. Refuses invalid UTF-8 and \u0000
- * (which a C string cannot hold). 0 and an owned tree; -EBADMSG; -ENOMEM.
+ * Parses `len` bytes as one JSON value with nothing after it but white space. Refuses invalid UTF-8
+ * and \u0000 (which a C string cannot hold). 0 and an owned tree; -EBADMSG; -ENOMEM.
  */
 int json_parse(const char *data, size_t len, cJSON **ret);
 
 bool utf8_is_valid(const char *data, size_t len);
 
 /*
- * Decodes `object` into the struct at `target`. With `strict`, members that the table does not name are an
- * error; without, they are ignored. 0, or -EINVAL with `ret_error` filled in and `target` in an undefined state.
+ * Decodes `object` into the struct at `target`. With `strict`, members that the table does not name
+ * are an error; without, they are ignored. 0, or -EINVAL with `ret_error` filled in and `target` in
+ * an undefined state.
  */
-int json_fields_decode(const struct json_field *table, const cJSON *object, bool strict, void *target,
-	struct json_error *ret_error);
+int json_fields_decode(const struct json_field *table, const cJSON *object, bool strict,
+	void *target, struct json_error *ret_error);
 
 /* Prints without white space into an owned string; NULL when memory is short. */
 char *json_print(const cJSON *value);

@@ -22,7 +22,10 @@ static struct {
 	bool journal;
 } logger = { "chatd", LOG_INFO, false };
 
-/* systemd names the journal's stream by device and inode, so that a redirected stderr is not mistaken for it. */
+/*
+ * systemd names the journal's stream by device and inode, so that a redirected stderr is not
+ * mistaken for it.
+ */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -51,8 +54,11 @@ int log_level_from_string(const char *s)
 		const char *name;
 		int priority;
 	} levels[] = {
-		{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "notice", LOG_NOTICE },
-		{ "warning", LOG_WARNING }, { "error", LOG_ERR },
+		{ "debug", LOG_DEBUG },
+		{ "info", LOG_INFO },
+		{ "notice", LOG_NOTICE },
+		{ "warning", LOG_WARNING },
+		{ "error", LOG_ERR },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The log: to the journal with structured fields when stderr is connected to it, else lines on stderr.
- * It is the only process-wide state. Never pass message text, tokens, passwords or names.
+ * The log: to the journal with structured fields when stderr is connected to it, else lines on
+ * stderr. It is the only process-wide state. Never pass message text, tokens, passwords or names.
  */
 #pragma once
 

@@ -23,7 +23,10 @@ static void format(const uint8_t b[16], char ret[UUID_STRING_SIZE])
 
 void uuid7_generate(char ret[UUID_STRING_SIZE])
 {
-	/* Milliseconds and, within one, a counter in the 12 bits that RFC 9562 (method 1) allows for it. */
+	/*
+	 * Milliseconds and, within one, a counter in the 12 bits that RFC 9562 (method 1) allows
+	 * for it.
+	 */
 	static uint64_t last;
 	uint64_t now = (uint64_t)clock_wall_ms() << 12;
 	uint8_t b[16];

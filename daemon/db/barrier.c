@@ -49,7 +49,10 @@ static int end_transaction(struct barrier *b)
 
 static void run_effects(struct barrier *b, int error)
 {
-	/* What an effect queues belongs to the next turn: it may speak of what is not committed yet. */
+	/*
+	 * What an effect queues belongs to the next turn: it may speak of what is not committed
+	 * yet.
+	 */
 	struct barrier_effect mark = { .queued = true }, *e;
 
 	TAILQ_INSERT_TAIL(&b->effects, &mark, entry);
@@ -72,8 +75,8 @@ int barrier_commit(struct barrier *b)
 }
 
 /*
- * Effects and listeners may write, or queue further effects, when the turn's events are over already; without another
- * round these would wait for the next event.
+ * Effects and listeners may write, or queue further effects, when the turn's events are over
+ * already; without another round these would wait for the next event.
  */
 static void on_turn_end(void *userdata)
 {

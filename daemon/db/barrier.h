@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The commit barrier. The first write of a loop turn opens a transaction; when the turn is over it commits once,
- * and only then do the turn's effects leave the process. One fsync serves everything that arrived together, and
- * nobody is told of what is not on disk. Databases commit in the order in which they were attached: bytes before
- * the rows that speak of them.
+ * The commit barrier. The first write of a loop turn opens a transaction; when the turn is over it
+ * commits once, and only then do the turn's effects leave the process. One fsync serves everything
+ * that arrived together, and nobody is told of what is not on disk. Databases commit in the order
+ * in which they were attached: bytes before the rows that speak of them.
  */
 #pragma once
 
@@ -17,8 +17,9 @@ struct barrier;
 struct db;
 
 /*
- * Called once, after the commit (error 0) or after the turn was rolled back (negative errno: -ENOSPC, -EIO). Called
- * at the end of the turn too when the turn wrote nothing, so that effects keep their order.
+ * Called once, after the commit (error 0) or after the turn was rolled back (negative errno:
+ * -ENOSPC, -EIO). Called at the end of the turn too when the turn wrote nothing, so that effects
+ * keep their order.
  */
 typedef void (*barrier_fn)(void *userdata, int error);
 
@@ -40,7 +41,10 @@ DEFINE_CLEANUP(struct barrier *, barrier_free)
 void barrier_attach(struct barrier *b, struct db *db);
 void barrier_detach_all(struct barrier *b);
 
-/* Queues an effect for this turn's commit, behind those queued before; no effect when it is queued already. */
+/*
+ * Queues an effect for this turn's commit, behind those queued before; no effect when it is queued
+ * already.
+ */
 void barrier_after_commit(struct barrier *b, struct barrier_effect *e);
 
 /* Takes an effect off the queue; an owner calls it before it goes away. */

@@ -57,7 +57,10 @@ static int to_errno(struct db *db, int rc)
 	}
 }
 
-/* After these the turn's writes cannot be trusted to be whole; a constraint only fails its own statement. */
+/*
+ * After these the turn's writes cannot be trusted to be whole; a constraint only fails its own
+ * statement.
+ */
 static int note_error(struct db *db, int rc)
 {
 	int r = to_errno(db, rc);
@@ -316,8 +319,7 @@ int64_t db_size(struct db *db)
 
 int db_checkpoint(struct db *db)
 {
-	int rc = sqlite3_wal_checkpoint_v2(
-		db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
 	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
 }
@@ -372,7 +374,10 @@ static int apply_key(struct db *db, const struct db_key *key)
 	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
 }
 
-/* SQLite creates files with the umask's mode; made beforehand they, and the log beside them, are private. */
+/*
+ * SQLite creates files with the umask's mode; made beforehand they, and the log beside them, are
+ * private.
+ */
 static int make_private(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -381,17 +386,19 @@ static int make_private(const char *path)
 }
 
 /*
- * Exclusive locking keeps a second daemon off the same files and spares the shared-memory index. The first read says
- * whether the key fits.
+ * Exclusive locking keeps a second daemon off the same files and spares the shared-memory index.
+ * The first read says whether the key fits.
  */
 static int set_up(struct db *db, const struct db_options *o)
 {
 	char cache[64];
 	int r;
 
-	snprintf(cache, sizeof(cache), "PRAGMA cache_size = -%u", o->cache_kib ? o->cache_kib : 2048);
-	r = execute(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
-			"PRAGMA foreign_keys = ON; PRAGMA auto_vacuum = INCREMENTAL");
+	snprintf(cache, sizeof(cache), "PRAGMA cache_size = -%u",
+		o->cache_kib ? o->cache_kib : 2048);
+	r = execute(db,
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
+		"PRAGMA foreign_keys = ON; PRAGMA auto_vacuum = INCREMENTAL");
 	r = r < 0 ? r : execute(db, cache);
 	r = r < 0 ? r : execute(db, "SELECT count(*) FROM sqlite_master");
 	r = r < 0 ? r : execute(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One encrypted SQLite database (SQLCipher 4): opening, the key, prepared statements, transactions. Knows no noun of
- * the product. Statements are prepared once for each text (string literals, compared by address) and kept.
+ * One encrypted SQLite database (SQLCipher 4): opening, the key, prepared statements, transactions.
+ * Knows no noun of the product. Statements are prepared once for each text (string literals,
+ * compared by address) and kept.
  *
- * Errors: -ENOSPC (disk full), -EIO (I/O error, damage found while running), -EEXIST (a constraint), -ENOMEM,
- * -EKEYREJECTED (not the key of this file), -EUCLEAN (damaged or of a newer version), -EBUSY (in use elsewhere).
+ * Errors: -ENOSPC (disk full), -EIO (I/O error, damage found while running), -EEXIST (a
+ * constraint), -ENOMEM, -EKEYREJECTED (not the key of this file), -EUCLEAN (damaged or of a newer
+ * version), -EBUSY (in use elsewhere).
  */
 #pragma once
 
@@ -40,9 +42,10 @@ struct db *db_close(struct db *db);
 DEFINE_CLEANUP(struct db *, db_close)
 
 /*
- * A statement ready to step, its parameters bound from the arguments that `format` describes, one letter each:
- * s const char * (NULL: null), i int64_t, b const void * and size_t. Release with db_stmt_reset. A statement may be
- * in use once at a time: asking for it again while it is walked gives a second one of the same text.
+ * A statement ready to step, its parameters bound from the arguments that `format` describes, one
+ * letter each: s const char * (NULL: null), i int64_t, b const void * and size_t. Release with
+ * db_stmt_reset. A statement may be in use once at a time: asking for it again while it is walked
+ * gives a second one of the same text.
  */
 int db_query(struct db *db, struct db_stmt **ret, const char *sql, const char *format, ...);
 
@@ -51,7 +54,7 @@ int db_step(struct db_stmt *s);
 
 /* Columns of the present row; pointers are valid until the next step or reset. */
 int64_t db_column_int(struct db_stmt *s, int column);
-const char *db_column_text(struct db_stmt *s, int column);        /* NULL for null */
+const char *db_column_text(struct db_stmt *s, int column); /* NULL for null */
 const void *db_column_blob(struct db_stmt *s, int column, size_t *ret_size);
 
 /* Takes NULL, returns NULL. */
@@ -59,17 +62,20 @@ struct db_stmt *db_stmt_reset(struct db_stmt *s);
 DEFINE_CLEANUP(struct db_stmt *, db_stmt_reset)
 
 /*
- * Runs a statement that writes, in the turn's transaction, which it opens if need be. Returns the number of rows
- * changed or negative errno. After -ENOSPC or -EIO the turn cannot commit any more.
+ * Runs a statement that writes, in the turn's transaction, which it opens if need be. Returns the
+ * number of rows changed or negative errno. After -ENOSPC or -EIO the turn cannot commit any more.
  */
 int db_write(struct db *db, const char *sql, const char *format, ...);
 
-/* Runs a query of one integer; `fallback` when there is no row. For reads that cannot fail usefully. */
+/*
+ * Runs a query of one integer; `fallback` when there is no row. For reads that cannot fail
+ * usefully.
+ */
 int64_t db_get_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...);
 
 /*
- * Several writes as one: db_savepoint, then either db_release or db_rollback_to (which undoes the writes since).
- * Savepoints nest. They belong to the turn's transaction.
+ * Several writes as one: db_savepoint, then either db_release or db_rollback_to (which undoes the
+ * writes since). Savepoints nest. They belong to the turn's transaction.
  */
 int db_savepoint(struct db *db);
 void db_release(struct db *db);
@@ -89,5 +95,8 @@ const char *db_version(const struct db *db);
 /* Bytes of the file and its log. */
 int64_t db_size(struct db *db);
 
-/* Copies the log into the file as far as nothing waits for it; at once and without blocking readers. */
+/*
+ * Copies the log into the file as far as nothing waits for it; at once and without blocking
+ * readers.
+ */
 int db_checkpoint(struct db *db);

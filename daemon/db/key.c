@@ -59,7 +59,10 @@ static int sync_directory_of(const char *path)
 	return 0;
 }
 
-/* Written aside and linked into place, so that the file is whole or not there, and an existing key stays. */
+/*
+ * Written aside and linked into place, so that the file is whole or not there, and an existing key
+ * stays.
+ */
 static int create_file(const char *path)
 {
 	uint8_t bytes[DB_KEY_SIZE];

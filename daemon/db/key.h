@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The data key that opens an account's databases, and the key file, the simplest of the places it can come from.
+ * The data key that opens an account's databases, and the key file, the simplest of the places it
+ * can come from.
  */
 #pragma once
 
@@ -12,7 +13,10 @@ struct db_key;
 
 #define DB_KEY_SIZE 32
 
-/* A key of DB_KEY_SIZE bytes in guarded memory that is never swapped or dumped; the argument is copied. */
+/*
+ * A key of DB_KEY_SIZE bytes in guarded memory that is never swapped or dumped; the argument is
+ * copied.
+ */
 struct db_key *db_key_new(const uint8_t bytes[DB_KEY_SIZE]);
 
 /* Wipes it. Takes NULL, returns NULL. */
@@ -20,11 +24,14 @@ struct db_key *db_key_free(struct db_key *k);
 DEFINE_CLEANUP(struct db_key *, db_key_free)
 
 /*
- * The key kept in the file `path`, mode 0600, made with random bytes when the file is not there. -EPERM when others
- * may read the file; -EUCLEAN when it does not hold a key.
+ * The key kept in the file `path`, mode 0600, made with random bytes when the file is not there.
+ * -EPERM when others may read the file; -EUCLEAN when it does not hold a key.
  */
 int db_key_from_file(const char *path, struct db_key **ret);
 
-/* The form in which SQLCipher takes a raw key, so that nothing is derived at open: x'hex'. The caller wipes it. */
+/*
+ * The form in which SQLCipher takes a raw key, so that nothing is derived at open: x'hex'. The
+ * caller wipes it.
+ */
 #define DB_KEY_LITERAL_SIZE (2 * DB_KEY_SIZE + 4)
 void db_key_literal(const struct db_key *k, char ret[DB_KEY_LITERAL_SIZE]);

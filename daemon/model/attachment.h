@@ -7,8 +7,8 @@
 #include "base/cleanup.h"
 
 enum attachment_status {
-	ATTACHMENT_WAITING,     /* not here; is fetched when the user asks */
-	ATTACHMENT_UPLOADING,   /* on its way to the server */
+	ATTACHMENT_WAITING,	/* not here; is fetched when the user asks */
+	ATTACHMENT_UPLOADING,	/* on its way to the server */
 	ATTACHMENT_DOWNLOADING, /* on its way here */
 	ATTACHMENT_FAILED,
 	ATTACHMENT_READY, /* here and on the server */
@@ -30,7 +30,10 @@ int attachment_variant_from_string(const char *s, enum attachment_variant *ret);
 
 #define SHA256_HEX_SIZE 65
 
-/* A photo. Its bytes are elsewhere; this says what and where they are. Strings are owned and may be NULL. */
+/*
+ * A photo. Its bytes are elsewhere; this says what and where they are. Strings are owned and may be
+ * NULL.
+ */
 struct attachment {
 	char *id;
 	char *message_id;

@@ -18,11 +18,14 @@ struct chat {
 	int64_t peer_received_seq;
 };
 
-/* A row of the lobby: a chat joined with its last message and the people in it. Strings are owned, may be NULL. */
+/*
+ * A row of the lobby: a chat joined with its last message and the people in it. Strings are owned,
+ * may be NULL.
+ */
 struct chat_info {
 	char *id;
 	char *user_id;
-	char *username; /* the other person's display name */
+	char *username;	     /* the other person's display name */
 	char *last_username; /* who wrote the last message */
 	char *last_user_profile_url;
 	char *last_message_id;

@@ -25,10 +25,13 @@ enum failure_kind {
 struct failure {
 	enum failure_kind kind;
 	uint32_t retry_after_ms; /* 0: not known */
-	char detail[200];        /* for people; never message text or names */
+	char detail[200];	 /* for people; never message text or names */
 };
 
-/* Fills `f` and returns the negative errno that stands for `kind`, so that callers can `return failure_set(…)`. */
+/*
+ * Fills `f` and returns the negative errno that stands for `kind`, so that callers can `return
+ * failure_set(…)`.
+ */
 int failure_set(struct failure *f, enum failure_kind kind, const char *format, ...) _printf_(3, 4);
 
 /* Fills `f` from a negative errno of the layers below and returns it. */

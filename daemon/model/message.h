@@ -8,7 +8,10 @@
 #include "base/cleanup.h"
 #include "model/attachment.h"
 
-/* Statuses only move forward, but for FAILED, which a retry takes back to PENDING. The numbers are stored. */
+/*
+ * Statuses only move forward, but for FAILED, which a retry takes back to PENDING. The numbers are
+ * stored.
+ */
 enum message_status {
 	MESSAGE_PENDING = 0,  /* durable here, not yet accepted by the server */
 	MESSAGE_SENT = 1,     /* accepted by the server */
@@ -27,8 +30,9 @@ struct message {
 	char *text;
 	char *error_title; /* why it FAILED; NULL otherwise */
 	char *error_detail;
-	int64_t seq;        /* its place in the chat by the server's count, from 1; 0 while it has none */
-	int64_t created_at; /* ms since 1970 UTC: the sender's clock until accepted, then the server's */
+	int64_t seq; /* its place in the chat by the server's count, from 1; 0 while it has none */
+	int64_t created_at; /* ms since 1970 UTC: the sender's clock until accepted, then the
+			       server's */
 	struct attachment *attachments;
 	size_t n_attachments;
 	enum message_status status;

@@ -16,10 +16,10 @@ enum problem_class {
 /* A failure in the network's words (RFC 9457). Strings are owned, may be NULL. */
 struct problem {
 	enum problem_class class;
-	int status;   /* HTTP status, or 0 when there was no answer */
-	char *type;   /* machine-readable, e.g. "unknown_cursor" */
-	char *title;  /* for people, short */
-	char *detail; /* for people */
+	int status;		 /* HTTP status, or 0 when there was no answer */
+	char *type;		 /* machine-readable, e.g. "unknown_cursor" */
+	char *title;		 /* for people, short */
+	char *detail;		 /* for people */
 	uint32_t retry_after_ms; /* the server's wish; 0: none */
 };
 

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The API service: what the product needs of a chat network, whatever protocol that speaks. An implementation
- * (service/native, service/fake) fills in the tables of operations below; nothing above this header knows which.
+ * The API service: what the product needs of a chat network, whatever protocol that speaks. An
+ * implementation (service/native, service/fake) fills in the tables of operations below; nothing
+ * above this header knows which.
  *
  * Rules for implementations and callers:
- * - Ids and cursors are opaque strings. A message has the client's id from the start and a seq once accepted.
- * - Everything is asynchronous and on the loop's thread. Callbacks and events come from the loop, never from inside
- *   the call that started them. Arguments of callbacks are borrowed for the call's duration; a callback that wants
- *   to keep a struct moves its content out and leaves it zeroed, or copies.
- * - A call ends in exactly one callback, unless it is cancelled or the service is freed: then there is none.
- * - Retrying is the caller's business, guided by problem_class. The one thing retried inside is what needed a
- *   fresh sign-in: one login for all calls waiting, then each is replayed once.
+ * - Ids and cursors are opaque strings. A message has the client's id from the start and a seq once
+ * accepted.
+ * - Everything is asynchronous and on the loop's thread. Callbacks and events come from the loop,
+ * never from inside the call that started them. Arguments of callbacks are borrowed for the call's
+ * duration; a callback that wants to keep a struct moves its content out and leaves it zeroed, or
+ * copies.
+ * - A call ends in exactly one callback, unless it is cancelled or the service is freed: then there
+ * is none.
+ * - Retrying is the caller's business, guided by problem_class. The one thing retried inside is
+ * what needed a fresh sign-in: one login for all calls waiting, then each is replayed once.
  */
 #pragma once
 
@@ -30,9 +34,9 @@ struct service_call; /* a request under way, for cancelling it */
 
 /* What a network can do; what it cannot, the repository does without. */
 enum {
-	SERVICE_CHAT_LIST = 1 << 0,        /* keeps the list of chats and says what changed in it */
-	SERVICE_RECEIPTS = 1 << 1,         /* carries received and read watermarks */
-	SERVICE_PUSH = 1 << 2,             /* can wake this device through a push provider */
+	SERVICE_CHAT_LIST = 1 << 0,	   /* keeps the list of chats and says what changed in it */
+	SERVICE_RECEIPTS = 1 << 1,	   /* carries received and read watermarks */
+	SERVICE_PUSH = 1 << 2,		   /* can wake this device through a push provider */
 	SERVICE_RESUMABLE_UPLOAD = 1 << 3, /* an upload goes on where it broke off */
 	SERVICE_HISTORY_PAGING = 1 << 4,   /* serves older history page by page */
 };
@@ -49,32 +53,44 @@ struct service_credentials {
 /* What login learnt. */
 struct service_identity {
 	struct user user;
-	char *token;          /* a secret */
+	char *token;		  /* a secret */
 	int64_t token_expires_at; /* ms since 1970 UTC; 0: not known */
 };
 
 void service_identity_clear(struct service_identity *i);
 
-/* What the network tells by itself, once connected. All are called with the `userdata` of service_set_events. */
+/*
+ * What the network tells by itself, once connected. All are called with the `userdata` of
+ * service_set_events.
+ */
 struct service_events {
-	/* The transport is up and the greeting under way. May be NULL; a network without this step skips it. */
+	/*
+	 * The transport is up and the greeting under way. May be NULL; a network without this step
+	 * skips it.
+	 */
 	void (*on_connected)(void *userdata);
 
-	/* The session is up: the network knows this device and will deliver. `max_in_flight`: unacknowledged sends. */
+	/*
+	 * The session is up: the network knows this device and will deliver. `max_in_flight`:
+	 * unacknowledged sends.
+	 */
 	void (*on_greeted)(void *userdata, const char *user_id, unsigned max_in_flight);
 
 	/*
-	 * The session is over, or could not start; `connect` may be called again. UNAUTHORISED: the server refused the
-	 * credentials. `problem->retry_after_ms` is the server's wish.
+	 * The session is over, or could not start; `connect` may be called again. UNAUTHORISED: the
+	 * server refused the credentials. `problem->retry_after_ms` is the server's wish.
 	 */
 	void (*on_closed)(void *userdata, const struct problem *problem);
 
-	/* A message, incoming or sent by this user's other device (m->outgoing). `author` may be NULL when known before. */
+	/*
+	 * A message, incoming or sent by this user's other device (m->outgoing). `author` may be
+	 * NULL when known before.
+	 */
 	void (*on_message)(void *userdata, struct message *m, const struct user *author);
 
 	/* The network accepted the message: its place and time. First level of acknowledgement. */
-	void (*on_accepted)(void *userdata, const char *message_id, const char *chat_id, int64_t seq,
-		int64_t created_at);
+	void (*on_accepted)(void *userdata, const char *message_id, const char *chat_id,
+		int64_t seq, int64_t created_at);
 
 	/* The network refused the message for good. */
 	void (*on_rejected)(void *userdata, const char *message_id, const struct problem *problem);
@@ -82,26 +98,38 @@ struct service_events {
 	/* The peer's device has everything up to and including `message_id`. Second level. */
 	void (*on_received)(void *userdata, const char *chat_id, const char *message_id);
 
-	/* `user_id` has read up to and including `message_id`: the peer, or this user on another device. Third level. */
-	void (*on_read)(void *userdata, const char *chat_id, const char *message_id, const char *user_id);
+	/*
+	 * `user_id` has read up to and including `message_id`: the peer, or this user on another
+	 * device. Third level.
+	 */
+	void (*on_read)(
+		void *userdata, const char *chat_id, const char *message_id, const char *user_id);
 
-	/* What was synchronised so far is void: forget the cursors and start over. Local data stays. */
+	/*
+	 * What was synchronised so far is void: forget the cursors and start over. Local data
+	 * stays.
+	 */
 	void (*on_resync)(void *userdata);
 
 	/* A login made on demand produced a new token, to be kept with the account. */
 	void (*on_token)(void *userdata, const char *token, int64_t expires_at);
 };
 
-
-typedef void (*service_login_fn)(void *userdata, const struct problem *problem,
-	struct service_identity *identity);
+typedef void (*service_login_fn)(
+	void *userdata, const struct problem *problem, struct service_identity *identity);
 
 struct session_service {
-	/* Checks the credentials with the server. One of problem and identity is NULL in the callback. */
+	/*
+	 * Checks the credentials with the server. One of problem and identity is NULL in the
+	 * callback.
+	 */
 	int (*login)(struct service *s, const struct service_credentials *c, service_login_fn fn,
 		void *userdata, struct service_call **ret);
 
-	/* Makes the service speak for this account from now on; copies `c`. NULL forgets it. No traffic. */
+	/*
+	 * Makes the service speak for this account from now on; copies `c`. NULL forgets it. No
+	 * traffic.
+	 */
 	int (*set_credentials)(struct service *s, const struct service_credentials *c);
 
 	/* Opens the session; ends in on_greeted or on_closed. -EALREADY when open or opening. */
@@ -111,10 +139,10 @@ struct session_service {
 	void (*disconnect)(struct service *s, const char *reason);
 };
 
-
 struct chat_page_query {
-	const char *changed_after; /* the state of an earlier page; NULL: the list itself, newest first */
-	const char *after_id;      /* go on after this chat; NULL: from the start */
+	const char *changed_after; /* the state of an earlier page; NULL: the list itself, newest
+				      first */
+	const char *after_id;	   /* go on after this chat; NULL: from the start */
 	int64_t limit;
 };
 
@@ -132,31 +160,34 @@ struct chat_page {
 
 void chat_page_clear(struct chat_page *p);
 
-typedef void (*service_chats_fn)(void *userdata, const struct problem *problem, struct chat_page *page);
-typedef void (*service_chat_fn)(void *userdata, const struct problem *problem, const struct chat *chat,
-	const struct user *peer);
-typedef void (*service_user_fn)(void *userdata, const struct problem *problem, const struct user *user);
+typedef void (*service_chats_fn)(
+	void *userdata, const struct problem *problem, struct chat_page *page);
+typedef void (*service_chat_fn)(void *userdata, const struct problem *problem,
+	const struct chat *chat, const struct user *peer);
+typedef void (*service_user_fn)(
+	void *userdata, const struct problem *problem, const struct user *user);
 typedef void (*service_done_fn)(void *userdata, const struct problem *problem);
 
 struct chat_lobby_service {
 	int (*list_chats)(struct service *s, const struct chat_page_query *q, service_chats_fn fn,
 		void *userdata, struct service_call **ret);
 
-	/* The one-to-one chat with that user, made if need be. `peer` may be NULL in the callback. */
-	int (*create_chat)(struct service *s, const char *user_id, service_chat_fn fn, void *userdata,
-		struct service_call **ret);
+	/*
+	 * The one-to-one chat with that user, made if need be. `peer` may be NULL in the callback.
+	 */
+	int (*create_chat)(struct service *s, const char *user_id, service_chat_fn fn,
+		void *userdata, struct service_call **ret);
 
-	int (*delete_chat)(struct service *s, const char *chat_id, service_done_fn fn, void *userdata,
-		struct service_call **ret);
+	int (*delete_chat)(struct service *s, const char *chat_id, service_done_fn fn,
+		void *userdata, struct service_call **ret);
 
 	int (*get_user)(struct service *s, const char *user_id, service_user_fn fn, void *userdata,
 		struct service_call **ret);
 };
 
-
 struct message_page_query {
 	const char *chat_id;
-	const char *after_id;  /* at most one of the two; neither: the newest page */
+	const char *after_id; /* at most one of the two; neither: the newest page */
 	const char *before_id;
 	int64_t limit;
 };
@@ -171,16 +202,17 @@ struct message_page {
 
 void message_page_clear(struct message_page *p);
 
-typedef void (*service_messages_fn)(void *userdata, const struct problem *problem,
-	struct message_page *page);
+typedef void (*service_messages_fn)(
+	void *userdata, const struct problem *problem, struct message_page *page);
 
 struct chat_room_service {
-	int (*list_messages)(struct service *s, const struct message_page_query *q, service_messages_fn fn,
-		void *userdata, struct service_call **ret);
+	int (*list_messages)(struct service *s, const struct message_page_query *q,
+		service_messages_fn fn, void *userdata, struct service_call **ret);
 
 	/*
-	 * Hands a message to the session; the answer is on_accepted or on_rejected, or neither when the session ends
-	 * first. Sending the same id again is safe. -ENOTCONN without a session, -ENOBUFS when its queue is full.
+	 * Hands a message to the session; the answer is on_accepted or on_rejected, or neither when
+	 * the session ends first. Sending the same id again is safe. -ENOTCONN without a session,
+	 * -ENOBUFS when its queue is full.
 	 */
 	int (*send)(struct service *s, const struct message *m);
 
@@ -189,13 +221,16 @@ struct chat_room_service {
 	int (*send_read)(struct service *s, const char *chat_id, const char *message_id);
 };
 
-
-/* Reads up to `len` bytes at `offset` into `buf`; returns how many (0 at the end) or negative errno. */
+/*
+ * Reads up to `len` bytes at `offset` into `buf`; returns how many (0 at the end) or negative
+ * errno.
+ */
 typedef ssize_t (*service_source_fn)(void *userdata, int64_t offset, void *buf, size_t len);
 
 /*
- * Takes downloaded bytes. `offset` is where they go: 0 again after bytes were taken means that the server's copy has
- * changed and it starts over. Negative errno aborts the call with a permanent problem.
+ * Takes downloaded bytes. `offset` is where they go: 0 again after bytes were taken means that the
+ * server's copy has changed and it starts over. Negative errno aborts the call with a permanent
+ * problem.
  */
 typedef int (*service_sink_fn)(void *userdata, int64_t offset, const void *data, size_t len);
 
@@ -206,11 +241,12 @@ struct upload_request {
 	const struct attachment *attachment; /* copied */
 	enum attachment_variant variant;
 	const char *mime; /* of this variant */
-	int64_t size;     /* of this variant */
+	int64_t size;	  /* of this variant */
 	const char *slot; /* where an earlier attempt was uploading to; NULL: ask for a new one */
 	service_source_fn source;
 	service_progress_fn progress; /* may be NULL */
-	void (*on_slot)(void *userdata, const char *slot); /* a new slot, to be kept for resuming; may be NULL */
+	void (*on_slot)(void *userdata,
+		const char *slot); /* a new slot, to be kept for resuming; may be NULL */
 	service_done_fn done;
 	void *userdata;
 };
@@ -218,27 +254,31 @@ struct upload_request {
 struct download_request {
 	const struct attachment *attachment; /* copied */
 	enum attachment_variant variant;
-	int64_t offset;   /* bytes already here */
+	int64_t offset;	  /* bytes already here */
 	const char *etag; /* that they belong to; NULL when offset is 0 */
 	service_sink_fn sink;
-	void (*on_etag)(void *userdata, const char *etag, int64_t total); /* before the first byte; total -1: not known */
+	void (*on_etag)(void *userdata, const char *etag,
+		int64_t total); /* before the first byte; total -1: not known */
 	service_done_fn done;
 	void *userdata;
 };
 
-typedef void (*service_attachment_fn)(void *userdata, const struct problem *problem,
-	struct attachment *attachment);
+typedef void (*service_attachment_fn)(
+	void *userdata, const struct problem *problem, struct attachment *attachment);
 
 struct attachment_service {
 	int (*upload)(struct service *s, const struct upload_request *r, struct service_call **ret);
 
-	/* After both variants are up: what the network now knows of the attachment, its URLs above all. */
+	/*
+	 * After both variants are up: what the network now knows of the attachment, its URLs above
+	 * all.
+	 */
 	int (*describe)(struct service *s, const char *attachment_id, service_attachment_fn fn,
 		void *userdata, struct service_call **ret);
 
-	int (*download)(struct service *s, const struct download_request *r, struct service_call **ret);
+	int (*download)(
+		struct service *s, const struct download_request *r, struct service_call **ret);
 };
-
 
 struct push_registration {
 	const char *endpoint;
@@ -252,7 +292,10 @@ struct push_service {
 		void *userdata, struct service_call **ret);
 };
 
-/* What every implementation starts with. The tables are static; a table is NULL where capabilities exclude it. */
+/*
+ * What every implementation starts with. The tables are static; a table is NULL where capabilities
+ * exclude it.
+ */
 struct service {
 	const char *name;
 	unsigned capabilities; /* SERVICE_* */
@@ -270,7 +313,10 @@ struct service {
 /* `events` (static) are called with `userdata` from now on. Before the first connect. */
 void service_set_events(struct service *s, const struct service_events *events, void *userdata);
 
-/* Ends a call without its callback. Takes NULL, returns NULL. Not for calls whose callback has begun. */
+/*
+ * Ends a call without its callback. Takes NULL, returns NULL. Not for calls whose callback has
+ * begun.
+ */
 struct service_call *service_call_cancel(struct service *s, struct service_call *call);
 
 /* Disconnects, drops all calls without their callbacks. Takes NULL, returns NULL. */

@@ -40,7 +40,8 @@ int each_attachment(struct db_stmt *q, store_attachment_fn fn, void *userdata)
 	return r;
 }
 
-int store_attachment_get(struct store *s, const char *attachment_id, store_attachment_fn fn, void *userdata)
+int store_attachment_get(
+	struct store *s, const char *attachment_id, store_attachment_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q, SELECT_ATTACHMENT "WHERE a.id = ?1", "s", attachment_id);
@@ -54,7 +55,7 @@ int store_attachment_get(struct store *s, const char *attachment_id, store_attac
 }
 
 /* The words of the index attachment_moving. */
-#define WHERE_MOVING                                                                               \
+#define WHERE_MOVING \
 	"WHERE status IN (1, 2) OR (outgoing = 0 AND preview_stored = 0 AND status <> 3)"
 
 int64_t store_attachment_count_moving(struct store *s)
@@ -77,12 +78,14 @@ static int insert_attachment(struct store *s, const struct message *m, size_t or
 	const struct attachment *a = &m->attachments[ordinal];
 
 	return db_write(s->chat,
-		"INSERT OR IGNORE INTO attachment(id, message, ordinal, mime, name, sha256, url, preview_url,"
+		"INSERT OR IGNORE INTO attachment(id, message, ordinal, mime, name, sha256, url, "
+		"preview_url,"
 		" size, preview_size, width, height, status, outgoing, full_stored, preview_stored)"
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-		"ssisssssiiiiiiii", a->id, m->id, (int64_t)ordinal, a->mime ? a->mime : "", a->name, a->sha256,
-		a->url, a->preview_url, a->size, a->preview_size, a->width, a->height, (int64_t)a->status,
-		(int64_t)a->outgoing, (int64_t)a->full_stored, (int64_t)a->preview_stored);
+		"ssisssssiiiiiiii", a->id, m->id, (int64_t)ordinal, a->mime ? a->mime : "", a->name,
+		a->sha256, a->url, a->preview_url, a->size, a->preview_size, a->width, a->height,
+		(int64_t)a->status, (int64_t)a->outgoing, (int64_t)a->full_stored,
+		(int64_t)a->preview_stored);
 }
 
 int attachments_insert(struct store *s, const struct message *m)
@@ -100,10 +103,12 @@ static int changed(int r)
 	return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
 
-int store_attachment_set_status(struct store *s, const char *attachment_id, enum attachment_status status)
+int store_attachment_set_status(
+	struct store *s, const char *attachment_id, enum attachment_status status)
 {
-	return changed(db_write(s->chat, "UPDATE attachment SET status = ?2, change = ?3 WHERE id = ?1", "sii",
-		attachment_id, (int64_t)status, next_change(s)));
+	return changed(
+		db_write(s->chat, "UPDATE attachment SET status = ?2, change = ?3 WHERE id = ?1",
+			"sii", attachment_id, (int64_t)status, next_change(s)));
 }
 
 int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress)
@@ -112,26 +117,29 @@ int store_attachment_set_progress(struct store *s, const char *attachment_id, in
 		attachment_id, progress));
 }
 
-int store_attachment_set_stored(struct store *s, const char *attachment_id, enum attachment_variant v,
-	bool stored)
+int store_attachment_set_stored(
+	struct store *s, const char *attachment_id, enum attachment_variant v, bool stored)
 {
 	const char *sql = v == VARIANT_FULL
-				  ? "UPDATE attachment SET full_stored = ?2, change = ?3 WHERE id = ?1"
-				  : "UPDATE attachment SET preview_stored = ?2, change = ?3 WHERE id = ?1";
+		? "UPDATE attachment SET full_stored = ?2, change = ?3 WHERE id = ?1"
+		: "UPDATE attachment SET preview_stored = ?2, change = ?3 WHERE id = ?1";
 
-	return changed(db_write(s->chat, sql, "sii", attachment_id, (int64_t)stored, next_change(s)));
+	return changed(
+		db_write(s->chat, sql, "sii", attachment_id, (int64_t)stored, next_change(s)));
 }
 
-int store_attachment_set_remote(struct store *s, const char *attachment_id, const char *url,
-	const char *preview_url)
+int store_attachment_set_remote(
+	struct store *s, const char *attachment_id, const char *url, const char *preview_url)
 {
-	return changed(db_write(s->chat, "UPDATE attachment SET url = ?2, preview_url = ?3 WHERE id = ?1", "sss",
-		attachment_id, url, preview_url));
+	return changed(
+		db_write(s->chat, "UPDATE attachment SET url = ?2, preview_url = ?3 WHERE id = ?1",
+			"sss", attachment_id, url, preview_url));
 }
 
 bool store_message_awaits_upload(struct store *s, const char *message_id)
 {
 	return db_get_int(s->chat, 0,
-		"SELECT EXISTS(SELECT 1 FROM attachment WHERE message = ?1 AND outgoing = 1 AND url IS NULL)", "s",
-		message_id);
+		"SELECT EXISTS(SELECT 1 FROM attachment WHERE message = ?1 AND outgoing = 1 AND "
+		"url IS NULL)",
+		"s", message_id);
 }

@@ -79,16 +79,19 @@ static int tell_row(struct walk *w, struct db_stmt *q)
 	return -EIO;
 }
 
-int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit, store_change_fn fn,
-	void *userdata, int64_t *ret_last)
+int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit,
+	store_change_fn fn, void *userdata, int64_t *ret_last)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	struct walk w = { .store = s, .fn = fn, .userdata = userdata, .since = since, .topics = topics };
+	struct walk w = {
+		.store = s, .fn = fn, .userdata = userdata, .since = since, .topics = topics
+	};
 	int64_t rows = 0, last = since;
 	int r = db_query(s->chat, &q,
 		"SELECT change, 0, added, id, NULL FROM message WHERE change > ?1"
 		" UNION ALL SELECT change, 1, 0, id, NULL FROM chat WHERE change > ?1"
-		" UNION ALL SELECT change, 2, 0, id, NULL FROM attachment WHERE change > ?1 AND change > 0"
+		" UNION ALL SELECT change, 2, 0, id, NULL FROM attachment WHERE change > ?1 AND "
+		"change > 0"
 		" UNION ALL SELECT change, 3, kind, id, chat_id FROM tombstone WHERE change > ?1"
 		" ORDER BY 1 LIMIT ?2",
 		"ii", since, limit);

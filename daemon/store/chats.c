@@ -44,7 +44,10 @@ int each_chat_info(struct db_stmt *q, store_chat_info_fn fn, void *userdata)
 	return r;
 }
 
-/* A cursor is the sort key of the last row told: when the chat was last active, and its number among equals. */
+/*
+ * A cursor is the sort key of the last row told: when the chat was last active, and its number
+ * among equals.
+ */
 static int parse_cursor(const char *cursor, int64_t *ret_at, int64_t *ret_n)
 {
 	int end = 0;
@@ -107,7 +110,8 @@ int store_chat_get(struct store *s, const char *chat_id, store_chat_info_fn fn, 
 	return r < 0 ? r : one_chat_info(q, fn, userdata);
 }
 
-int store_chat_get_by_user(struct store *s, const char *user_id, store_chat_info_fn fn, void *userdata)
+int store_chat_get_by_user(
+	struct store *s, const char *user_id, store_chat_info_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q, SELECT_CHAT_INFO "WHERE p.id = ?1", "s", user_id);
@@ -117,13 +121,15 @@ int store_chat_get_by_user(struct store *s, const char *user_id, store_chat_info
 
 int64_t store_unread_total(struct store *s)
 {
-	return db_get_int(s->chat, 0, "SELECT ifnull(sum(unread), 0) FROM chat WHERE unread > 0", "");
+	return db_get_int(
+		s->chat, 0, "SELECT ifnull(sum(unread), 0) FROM chat WHERE unread > 0", "");
 }
 
 int chat_refresh(struct store *s, int64_t chat)
 {
 	int r = db_write(s->chat,
-		"UPDATE chat SET last_position = m.position, last_at = ifnull(m.created_at, chat.created_at),"
+		"UPDATE chat SET last_position = m.position, last_at = ifnull(m.created_at, "
+		"chat.created_at),"
 		" change = ?2 FROM (SELECT max(position) AS top FROM message WHERE chat = ?1) t"
 		" LEFT JOIN message m ON m.chat = ?1 AND m.position = t.top WHERE n = ?1",
 		"ii", chat, next_change(s));
@@ -134,8 +140,10 @@ int chat_refresh(struct store *s, int64_t chat)
 int chat_recount(struct store *s, int64_t chat)
 {
 	int r = db_write(s->chat,
-		"UPDATE chat SET unread = max(0, floor_seq - 1 - read_seq) + (SELECT count(*) FROM message m"
-		" WHERE m.chat = ?1 AND m.position > chat.read_seq AND m.position < ?2 AND m.outgoing = 0)"
+		"UPDATE chat SET unread = max(0, floor_seq - 1 - read_seq) + (SELECT count(*) FROM "
+		"message m"
+		" WHERE m.chat = ?1 AND m.position > chat.read_seq AND m.position < ?2 AND "
+		"m.outgoing = 0)"
 		" WHERE n = ?1",
 		"ii", chat, POSITION_PENDING);
 
@@ -184,7 +192,8 @@ int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userda
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		"SELECT id FROM chat WHERE server_seq > last_seq ORDER BY last_at DESC LIMIT ?1", "i", limit);
+		"SELECT id FROM chat WHERE server_seq > last_seq ORDER BY last_at DESC LIMIT ?1",
+		"i", limit);
 
 	if (r < 0)
 		return r;
@@ -198,7 +207,8 @@ int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userda
 
 int store_chat_close_gap(struct store *s, const char *chat_id)
 {
-	int r = db_write(s->chat, "UPDATE chat SET server_seq = last_seq WHERE id = ?1", "s", chat_id);
+	int r = db_write(
+		s->chat, "UPDATE chat SET server_seq = last_seq WHERE id = ?1", "s", chat_id);
 
 	return r < 0 ? r : 0;
 }
@@ -252,14 +262,17 @@ int store_chat_provisional(struct store *s, const char *user_id, char ret_chat_i
 	return 0;
 }
 
-/* The server's name for a chat that this side began. Observers see the old id go and its messages anew. */
+/*
+ * The server's name for a chat that this side began. Observers see the old id go and its messages
+ * anew.
+ */
 static int name_provisional(struct store *s, const struct chat *c, int64_t user)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int64_t chat, span;
 	char old[65];
-	int r = db_query(s->chat, &q, "SELECT id, n FROM chat WHERE user = ?1 AND provisional = 1", "i",
-		user);
+	int r = db_query(s->chat, &q, "SELECT id, n FROM chat WHERE user = ?1 AND provisional = 1",
+		"i", user);
 
 	if (r < 0)
 		return r;
@@ -271,14 +284,18 @@ static int name_provisional(struct store *s, const struct chat *c, int64_t user)
 	r = db_write(s->chat,
 		"INSERT INTO tombstone(change, kind, id, chat_id) VALUES(?1, ?2, ?3, ?3)", "iis",
 		next_change(s), (int64_t)CHANGE_CHAT_REMOVED, old);
-	span = db_get_int(s->chat, 0, "SELECT max(position) - ?2 + 1 FROM message WHERE chat = ?1", "ii",
-		chat, POSITION_PENDING);
-	r = r < 0 ? r : db_write(s->chat,
-				"UPDATE message SET change = ?2 + position - ?3, added = ?2 + position - ?3"
-				" WHERE chat = ?1",
-				"iii", chat, next_changes(s, span), POSITION_PENDING);
-	r = r < 0 ? r : db_write(s->chat, "UPDATE chat SET id = ?2, provisional = 0, change = ?3 WHERE n = ?1",
-				"isi", chat, c->id, next_change(s));
+	span = db_get_int(s->chat, 0, "SELECT max(position) - ?2 + 1 FROM message WHERE chat = ?1",
+		"ii", chat, POSITION_PENDING);
+	r = r < 0 ? r
+		  : db_write(s->chat,
+			    "UPDATE message SET change = ?2 + position - ?3, added = ?2 + position "
+			    "- ?3"
+			    " WHERE chat = ?1",
+			    "iii", chat, next_changes(s, span), POSITION_PENDING);
+	r = r < 0 ? r
+		  : db_write(s->chat,
+			    "UPDATE chat SET id = ?2, provisional = 0, change = ?3 WHERE n = ?1",
+			    "isi", chat, c->id, next_change(s));
 	return r < 0 ? r : 1;
 }
 
@@ -286,15 +303,17 @@ static int insert_chat(struct store *s, const struct chat *c, int64_t user)
 {
 	return db_write(s->chat,
 		"INSERT INTO chat(id, user, created_at, last_at, server_seq, read_seq, read_told,"
-		" peer_received_seq, peer_read_seq, change) VALUES(?1, ?2, ?3, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
-		"siiiiiii", c->id, user, c->created_at, c->last_seq, c->read_seq, c->peer_received_seq,
-		c->peer_read_seq, next_change(s));
+		" peer_received_seq, peer_read_seq, change) VALUES(?1, ?2, ?3, ?3, ?4, ?5, ?5, ?6, "
+		"?7, ?8)",
+		"siiiiiii", c->id, user, c->created_at, c->last_seq, c->read_seq,
+		c->peer_received_seq, c->peer_read_seq, next_change(s));
 }
 
 static int update_chat(struct store *s, const struct chat *c, int64_t chat)
 {
-	int r = db_write(s->chat, "UPDATE chat SET server_seq = ?2 WHERE n = ?1 AND server_seq < ?2",
-		"ii", chat, c->last_seq);
+	int r = db_write(s->chat,
+		"UPDATE chat SET server_seq = ?2 WHERE n = ?1 AND server_seq < ?2", "ii", chat,
+		c->last_seq);
 
 	r = r < 0 ? r : own_watermark(s, chat, c->read_seq, true);
 	r = r < 0 ? r : peer_watermark(s, chat, MESSAGE_RECEIVED, c->peer_received_seq);

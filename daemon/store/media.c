@@ -15,14 +15,16 @@ static int64_t chunk_key(int64_t blob, int64_t number)
 
 static int64_t blob_number(struct store *s, const char *attachment_id, enum attachment_variant v)
 {
-	return db_get_int(s->media, -ENOENT, "SELECT n FROM blob WHERE attachment = ?1 AND variant = ?2", "si",
-		attachment_id, (int64_t)v);
+	return db_get_int(s->media, -ENOENT,
+		"SELECT n FROM blob WHERE attachment = ?1 AND variant = ?2", "si", attachment_id,
+		(int64_t)v);
 }
 
 int64_t store_media_size(struct store *s, const char *attachment_id, enum attachment_variant v)
 {
-	return db_get_int(s->media, 0, "SELECT size FROM blob WHERE attachment = ?1 AND variant = ?2", "si",
-		attachment_id, (int64_t)v);
+	return db_get_int(s->media, 0,
+		"SELECT size FROM blob WHERE attachment = ?1 AND variant = ?2", "si", attachment_id,
+		(int64_t)v);
 }
 
 static ssize_t read_chunk(struct store *s, int64_t blob, int64_t offset, void *buf, size_t len)
@@ -47,8 +49,8 @@ static ssize_t read_chunk(struct store *s, int64_t blob, int64_t offset, void *b
 	return (ssize_t)len;
 }
 
-ssize_t store_media_read(struct store *s, const char *attachment_id, enum attachment_variant v, int64_t offset,
-	void *buf, size_t len)
+ssize_t store_media_read(struct store *s, const char *attachment_id, enum attachment_variant v,
+	int64_t offset, void *buf, size_t len)
 {
 	int64_t blob = blob_number(s, attachment_id, v);
 	size_t done = 0;
@@ -56,7 +58,8 @@ ssize_t store_media_read(struct store *s, const char *attachment_id, enum attach
 	if (blob < 0)
 		return blob;
 	while (done < len) {
-		ssize_t n = read_chunk(s, blob, offset + (int64_t)done, (uint8_t *)buf + done, len - done);
+		ssize_t n = read_chunk(
+			s, blob, offset + (int64_t)done, (uint8_t *)buf + done, len - done);
 
 		if (n < 0)
 			return n;
@@ -67,7 +70,8 @@ ssize_t store_media_read(struct store *s, const char *attachment_id, enum attach
 	return (ssize_t)done;
 }
 
-static int64_t blob_ensure(struct store *s, const char *attachment_id, enum attachment_variant v, bool linked)
+static int64_t blob_ensure(
+	struct store *s, const char *attachment_id, enum attachment_variant v, bool linked)
 {
 	int r = db_write(s->media,
 		"INSERT OR IGNORE INTO blob(attachment, variant, linked) VALUES(?1, ?2, ?3)", "sii",
@@ -81,14 +85,14 @@ static int write_chunk(struct store *s, int64_t blob, int64_t offset, const void
 	int64_t key = chunk_key(blob, offset / CHUNK_SIZE);
 
 	if (offset % CHUNK_SIZE == 0)
-		return db_write(s->media, "INSERT OR REPLACE INTO chunk(n, bytes) VALUES(?1, ?2)", "ib", key, data,
-			len);
-	return db_write(s->media, "UPDATE chunk SET bytes = CAST(bytes || ?2 AS BLOB) WHERE n = ?1", "ib", key,
-		data, len);
+		return db_write(s->media, "INSERT OR REPLACE INTO chunk(n, bytes) VALUES(?1, ?2)",
+			"ib", key, data, len);
+	return db_write(s->media, "UPDATE chunk SET bytes = CAST(bytes || ?2 AS BLOB) WHERE n = ?1",
+		"ib", key, data, len);
 }
 
-int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v, const void *data,
-	size_t len, bool linked)
+int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v,
+	const void *data, size_t len, bool linked)
 {
 	int64_t blob = blob_ensure(s, attachment_id, v, linked), size;
 	int r = 0;
@@ -105,14 +109,15 @@ int store_media_append(struct store *s, const char *attachment_id, enum attachme
 		done += n;
 	}
 	if (r >= 0)
-		r = db_write(s->media, "UPDATE blob SET size = size + ?2 WHERE n = ?1", "ii", blob, (int64_t)len);
+		r = db_write(s->media, "UPDATE blob SET size = size + ?2 WHERE n = ?1", "ii", blob,
+			(int64_t)len);
 	return r < 0 ? r : 0;
 }
 
 static int drop_chunks(struct store *s, int64_t blob)
 {
-	return db_write(s->media, "DELETE FROM chunk WHERE n >= ?1 AND n < ?2", "ii", chunk_key(blob, 0),
-		chunk_key(blob + 1, 0));
+	return db_write(s->media, "DELETE FROM chunk WHERE n >= ?1 AND n < ?2", "ii",
+		chunk_key(blob, 0), chunk_key(blob + 1, 0));
 }
 
 int store_media_truncate(struct store *s, const char *attachment_id, enum attachment_variant v)
@@ -123,7 +128,9 @@ int store_media_truncate(struct store *s, const char *attachment_id, enum attach
 	if (blob < 0)
 		return blob == -ENOENT ? 0 : (int)blob;
 	r = drop_chunks(s, blob);
-	r = r < 0 ? r : db_write(s->media, "UPDATE blob SET size = 0, etag = NULL WHERE n = ?1", "i", blob);
+	r = r < 0 ? r
+		  : db_write(s->media, "UPDATE blob SET size = 0, etag = NULL WHERE n = ?1", "i",
+			    blob);
 	return r < 0 ? r : 0;
 }
 
@@ -139,7 +146,8 @@ int media_delete(struct store *s, const char *attachment_id, enum attachment_var
 	return r < 0 ? r : 0;
 }
 
-int store_media_set_etag(struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag)
+int store_media_set_etag(
+	struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag)
 {
 	int64_t blob = blob_ensure(s, attachment_id, v, true);
 	int r;
@@ -150,15 +158,18 @@ int store_media_set_etag(struct store *s, const char *attachment_id, enum attach
 	return r < 0 ? r : 0;
 }
 
-int store_media_set_slot(struct store *s, const char *attachment_id, enum attachment_variant v, const char *slot)
+int store_media_set_slot(
+	struct store *s, const char *attachment_id, enum attachment_variant v, const char *slot)
 {
-	int r = db_write(s->media, "UPDATE blob SET slot = ?3 WHERE attachment = ?1 AND variant = ?2", "sis",
+	int r = db_write(s->media,
+		"UPDATE blob SET slot = ?3 WHERE attachment = ?1 AND variant = ?2", "sis",
 		attachment_id, (int64_t)v, slot);
 
 	return r < 0 ? r : 0;
 }
 
-static char *get_text(struct store *s, const char *sql, const char *attachment_id, enum attachment_variant v)
+static char *get_text(
+	struct store *s, const char *sql, const char *attachment_id, enum attachment_variant v)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	const char *text;
@@ -171,12 +182,14 @@ static char *get_text(struct store *s, const char *sql, const char *attachment_i
 
 char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v)
 {
-	return get_text(s, "SELECT etag FROM blob WHERE attachment = ?1 AND variant = ?2", attachment_id, v);
+	return get_text(s, "SELECT etag FROM blob WHERE attachment = ?1 AND variant = ?2",
+		attachment_id, v);
 }
 
 char *store_media_get_slot(struct store *s, const char *attachment_id, enum attachment_variant v)
 {
-	return get_text(s, "SELECT slot FROM blob WHERE attachment = ?1 AND variant = ?2", attachment_id, v);
+	return get_text(s, "SELECT slot FROM blob WHERE attachment = ?1 AND variant = ?2",
+		attachment_id, v);
 }
 
 static bool has_row(struct store *s, const char *attachment_id)
@@ -185,7 +198,10 @@ static bool has_row(struct store *s, const char *attachment_id)
 		attachment_id);
 }
 
-/* Rows whose bytes are not there any more, as after the loss of the media database alone, say so again. */
+/*
+ * Rows whose bytes are not there any more, as after the loss of the media database alone, say so
+ * again.
+ */
 static int forget_lost(struct store *s)
 {
 	int64_t rows = db_get_int(s->chat, 0,
@@ -195,7 +211,8 @@ static int forget_lost(struct store *s)
 	if (rows == 0 || db_get_int(s->media, 0, "SELECT EXISTS(SELECT 1 FROM blob)", ""))
 		return 0;
 	r = db_write(s->chat,
-		"UPDATE attachment SET full_stored = 0, preview_stored = 0, status = CASE WHEN url IS NULL THEN 3"
+		"UPDATE attachment SET full_stored = 0, preview_stored = 0, status = CASE WHEN url "
+		"IS NULL THEN 3"
 		" ELSE 0 END, progress = 0",
 		"");
 	return r < 0 ? r : 0;
@@ -217,7 +234,8 @@ int store_media_sweep(struct store *s)
 		if (!has_row(s, id))
 			r = media_delete(s, id, v);
 		else
-			r = db_write(s->media, "UPDATE blob SET linked = 1 WHERE attachment = ?1", "s", id);
+			r = db_write(s->media, "UPDATE blob SET linked = 1 WHERE attachment = ?1",
+				"s", id);
 		if (r < 0)
 			return r;
 	}

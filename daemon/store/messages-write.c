@@ -16,7 +16,8 @@ static int load_run(struct store *s, const char *chat_id, struct run *ret)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		"SELECT n, floor_seq, last_seq, server_seq, received_seq, read_seq, peer_received_seq,"
+		"SELECT n, floor_seq, last_seq, server_seq, received_seq, read_seq, "
+		"peer_received_seq,"
 		" peer_read_seq FROM chat WHERE id = ?1",
 		"s", chat_id);
 
@@ -50,8 +51,8 @@ static int insert_row(struct store *s, int64_t chat, int64_t position, enum mess
 	r = db_write(s->chat,
 		"INSERT INTO message(chat, position, id, user, outgoing, text, status, created_at,"
 		" attachments, added, change) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
-		"iisiisiiii", chat, position, m->id, user, (int64_t)m->outgoing, m->text, (int64_t)status,
-		m->created_at, (int64_t)m->n_attachments, change);
+		"iisiisiiii", chat, position, m->id, user, (int64_t)m->outgoing, m->text,
+		(int64_t)status, m->created_at, (int64_t)m->n_attachments, change);
 	return r < 0 ? r : attachments_insert(s, m);
 }
 
@@ -65,12 +66,14 @@ static enum message_status status_of(const struct run *run, bool outgoing, int64
 }
 
 /* Gives a message that was pending (or failed) the place that the server has for it. */
-static int accept_row(struct store *s, const struct run *run, const char *id, int64_t seq,
-	int64_t created_at)
+static int accept_row(
+	struct store *s, const struct run *run, const char *id, int64_t seq, int64_t created_at)
 {
 	return db_write(s->chat,
-		"UPDATE message SET position = ?2, created_at = ?3, error_title = NULL, error_detail = NULL,"
-		" status = CASE WHEN status = ?6 THEN ?4 ELSE max(status, ?4) END, change = ?5 WHERE id = ?1",
+		"UPDATE message SET position = ?2, created_at = ?3, error_title = NULL, "
+		"error_detail = NULL,"
+		" status = CASE WHEN status = ?6 THEN ?4 ELSE max(status, ?4) END, change = ?5 "
+		"WHERE id = ?1",
 		"siiiii", id, seq, created_at, (int64_t)status_of(run, true, seq), next_change(s),
 		(int64_t)MESSAGE_FAILED);
 }
@@ -78,8 +81,8 @@ static int accept_row(struct store *s, const struct run *run, const char *id, in
 /* 1: a message that was not here before. */
 static int put_one(struct store *s, struct run *run, const struct message *m)
 {
-	int64_t position = db_get_int(s->chat, -1, "SELECT position FROM message WHERE id = ?1 AND chat = ?2",
-		"si", m->id, run->chat);
+	int64_t position = db_get_int(s->chat, -1,
+		"SELECT position FROM message WHERE id = ?1 AND chat = ?2", "si", m->id, run->chat);
 	int r;
 
 	if (m->seq > run->server_seq)
@@ -109,7 +112,8 @@ static int64_t newest_incoming(struct store *s, const struct run *run)
 static int64_t end_of_run(struct store *s, int64_t chat, int64_t from)
 {
 	return db_get_int(s->chat, from,
-		"WITH RECURSIVE run(seq) AS (SELECT ?2 UNION ALL SELECT seq + 1 FROM run WHERE EXISTS"
+		"WITH RECURSIVE run(seq) AS (SELECT ?2 UNION ALL SELECT seq + 1 FROM run WHERE "
+		"EXISTS"
 		" (SELECT 1 FROM message WHERE chat = ?1 AND position = seq + 1))"
 		" SELECT max(seq) FROM run",
 		"ii", chat, from);
@@ -126,7 +130,10 @@ static void extend_by_arrivals(struct store *s, struct run *run, int64_t first)
 		run->last_seq = end_of_run(s, run->chat, run->last_seq);
 }
 
-/* A page is a run itself: joined to the stored one, or in its place when there is a gap between them. */
+/*
+ * A page is a run itself: joined to the stored one, or in its place when there is a gap between
+ * them.
+ */
 static bool extend_by_run(struct store *s, struct run *run, int64_t low, int64_t high)
 {
 	bool joins = run->last_seq > 0 && low <= run->last_seq + 1 && high >= run->floor_seq - 1;
@@ -149,15 +156,15 @@ static int save_run(struct store *s, struct run *run, bool recount)
 	r = db_write(s->chat,
 		"UPDATE chat SET floor_seq = ?2, last_seq = ?3, server_seq = ?4, received_seq = ?5,"
 		" unread = unread + ?6 WHERE n = ?1",
-		"iiiiii", run->chat, run->floor_seq, run->last_seq, run->server_seq, run->received_seq,
-		run->unread_added);
+		"iiiiii", run->chat, run->floor_seq, run->last_seq, run->server_seq,
+		run->received_seq, run->unread_added);
 	if (r >= 0 && recount)
 		r = chat_recount(s, run->chat);
 	return r < 0 ? r : chat_refresh(s, run->chat);
 }
 
-int store_messages_put(struct store *s, const char *chat_id, const struct message *m, size_t n, bool run,
-	struct store_put *ret)
+int store_messages_put(struct store *s, const char *chat_id, const struct message *m, size_t n,
+	bool run, struct store_put *ret)
 {
 	struct run state;
 	int64_t added = 0;
@@ -190,8 +197,8 @@ int store_message_add(struct store *s, const struct message *m)
 
 	if (chat < 0)
 		return (int)chat;
-	position = db_get_int(s->chat, 0, "SELECT ifnull(max(position), 0) + 1 FROM message WHERE chat = ?1",
-		"i", chat);
+	position = db_get_int(s->chat, 0,
+		"SELECT ifnull(max(position), 0) + 1 FROM message WHERE chat = ?1", "i", chat);
 	if (position < POSITION_PENDING)
 		position = POSITION_PENDING;
 	r = insert_row(s, chat, position, MESSAGE_PENDING, m);
@@ -201,8 +208,9 @@ int store_message_add(struct store *s, const struct message *m)
 static int chat_id_of(struct store *s, const char *message_id, struct db_stmt **ret)
 {
 	int r = db_query(s->chat, ret,
-		"SELECT c.id, m.position FROM message m JOIN chat c ON c.n = m.chat WHERE m.id = ?1", "s",
-		message_id);
+		"SELECT c.id, m.position FROM message m JOIN chat c ON c.n = m.chat WHERE m.id = "
+		"?1",
+		"s", message_id);
 
 	if (r < 0)
 		return r;
@@ -230,33 +238,38 @@ int store_message_accept(struct store *s, const char *message_id, int64_t seq, i
 	return save_run(s, &run, false);
 }
 
-int store_message_fail(struct store *s, const char *message_id, const char *title, const char *detail)
+int store_message_fail(
+	struct store *s, const char *message_id, const char *title, const char *detail)
 {
-	int64_t chat = db_get_int(s->chat, -ENOENT, "SELECT chat FROM message WHERE id = ?1 AND status = 0",
-		"s", message_id);
+	int64_t chat = db_get_int(s->chat, -ENOENT,
+		"SELECT chat FROM message WHERE id = ?1 AND status = 0", "s", message_id);
 	int r;
 
 	if (chat < 0)
 		return (int)chat;
 	r = db_write(s->chat,
-		"UPDATE message SET status = ?2, error_title = ?3, error_detail = ?4, change = ?5 WHERE id = ?1",
+		"UPDATE message SET status = ?2, error_title = ?3, error_detail = ?4, change = ?5 "
+		"WHERE id = ?1",
 		"sissi", message_id, (int64_t)MESSAGE_FAILED, title, detail, next_change(s));
 	return r < 0 ? r : chat_refresh(s, chat);
 }
 
-int store_chat_fail_pending(struct store *s, const char *chat_id, const char *title, const char *detail)
+int store_chat_fail_pending(
+	struct store *s, const char *chat_id, const char *title, const char *detail)
 {
 	int64_t chat = chat_number(s, chat_id), span;
 	int r;
 
 	if (chat < 0)
 		return (int)chat;
-	span = db_get_int(s->chat, 0, "SELECT ifnull(max(position), ?2) - ?2 + 1 FROM message WHERE chat = ?1", "ii",
+	span = db_get_int(s->chat, 0,
+		"SELECT ifnull(max(position), ?2) - ?2 + 1 FROM message WHERE chat = ?1", "ii",
 		chat, POSITION_PENDING);
 	r = db_write(s->chat,
-		"UPDATE message SET status = ?2, error_title = ?3, error_detail = ?4, change = ?5 + position - ?6"
+		"UPDATE message SET status = ?2, error_title = ?3, error_detail = ?4, change = ?5 "
+		"+ position - ?6"
 		" WHERE chat = ?1 AND status = 0",
-		"iissii", chat, (int64_t)MESSAGE_FAILED, title, detail, next_changes(s, span > 0 ? span : 0),
-		POSITION_PENDING);
+		"iissii", chat, (int64_t)MESSAGE_FAILED, title, detail,
+		next_changes(s, span > 0 ? span : 0), POSITION_PENDING);
 	return r < 0 ? r : chat_refresh(s, chat);
 }

@@ -14,8 +14,8 @@ static int keep_attachment(void *userdata, const struct attachment *a)
 static int load_attachments(struct store *s, struct message *m)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(s->chat, &q, SELECT_ATTACHMENT "WHERE a.message = ?1 ORDER BY a.ordinal", "s",
-		m->id);
+	int r = db_query(s->chat, &q, SELECT_ATTACHMENT "WHERE a.message = ?1 ORDER BY a.ordinal",
+		"s", m->id);
 
 	return r < 0 ? r : each_attachment(q, keep_attachment, m);
 }
@@ -77,11 +77,15 @@ int store_message_get(struct store *s, const char *message_id, store_message_fn 
 	return emit_message(s, q, fn, userdata);
 }
 
-/* Where a page stops: the position of its far end, so that it can be walked ascending whichever way it was cut. */
+/*
+ * Where a page stops: the position of its far end, so that it can be walked ascending whichever way
+ * it was cut.
+ */
 static int64_t page_start(struct store *s, int64_t chat, int64_t before, int64_t limit)
 {
 	return db_get_int(s->chat, before,
-		"SELECT min(position) FROM (SELECT position FROM message WHERE chat = ?1 AND position < ?2"
+		"SELECT min(position) FROM (SELECT position FROM message WHERE chat = ?1 AND "
+		"position < ?2"
 		" ORDER BY position DESC LIMIT ?3)",
 		"iii", chat, before, limit);
 }
@@ -89,7 +93,8 @@ static int64_t page_start(struct store *s, int64_t chat, int64_t before, int64_t
 static bool exists_between(struct store *s, int64_t chat, int64_t above, int64_t below)
 {
 	return db_get_int(s->chat, 0,
-		"SELECT EXISTS(SELECT 1 FROM message WHERE chat = ?1 AND position > ?2 AND position < ?3)",
+		"SELECT EXISTS(SELECT 1 FROM message WHERE chat = ?1 AND position > ?2 AND "
+		"position < ?3)",
 		"iii", chat, above, below);
 }
 
@@ -107,8 +112,8 @@ static int walk_range(struct store *s, int64_t chat, int64_t from, int64_t below
 
 static int64_t position_of(struct store *s, int64_t chat, const char *message_id)
 {
-	return db_get_int(s->chat, -ENOENT, "SELECT position FROM message WHERE id = ?2 AND chat = ?1",
-		"is", chat, message_id);
+	return db_get_int(s->chat, -ENOENT,
+		"SELECT position FROM message WHERE id = ?2 AND chat = ?1", "is", chat, message_id);
 }
 
 int store_message_page(struct store *s, const char *chat_id, enum page_direction direction,
@@ -141,7 +146,8 @@ int store_message_page(struct store *s, const char *chat_id, enum page_direction
 	return r;
 }
 
-int64_t store_message_count_before(struct store *s, const char *chat_id, const char *before_id, int64_t limit)
+int64_t store_message_count_before(
+	struct store *s, const char *chat_id, const char *before_id, int64_t limit)
 {
 	int64_t chat = chat_number(s, chat_id), at = INT64_MAX;
 
@@ -152,8 +158,9 @@ int64_t store_message_count_before(struct store *s, const char *chat_id, const c
 	if (at < 0)
 		return at;
 	return db_get_int(s->chat, 0,
-		"SELECT count(*) FROM (SELECT 1 FROM message WHERE chat = ?1 AND position < ?2 LIMIT ?3)", "iii",
-		chat, at, limit);
+		"SELECT count(*) FROM (SELECT 1 FROM message WHERE chat = ?1 AND position < ?2 "
+		"LIMIT ?3)",
+		"iii", chat, at, limit);
 }
 
 struct outbox_row {
@@ -169,11 +176,13 @@ static int emit_outbox(void *userdata, const struct message *m)
 	return row->fn(row->userdata, m, row->number);
 }
 
-int store_outbox_list(struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata)
+int store_outbox_list(
+	struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(s->chat, &q, "SELECT id, added FROM message WHERE status IN (0, 4) AND status = 0"
-				      " AND added > ?1 ORDER BY added LIMIT ?2",
+	int r = db_query(s->chat, &q,
+		"SELECT id, added FROM message WHERE status IN (0, 4) AND status = 0"
+		" AND added > ?1 ORDER BY added LIMIT ?2",
 		"ii", after, limit);
 
 	if (r < 0)
@@ -191,5 +200,6 @@ int store_outbox_list(struct store *s, int64_t after, int64_t limit, store_outbo
 int64_t store_outbox_count(struct store *s, enum message_status status)
 {
 	return db_get_int(s->chat, 0,
-		"SELECT count(*) FROM message WHERE status IN (0, 4) AND status = ?1", "i", (int64_t)status);
+		"SELECT count(*) FROM message WHERE status IN (0, 4) AND status = ?1", "i",
+		(int64_t)status);
 }

@@ -4,8 +4,8 @@
 #include "store/rows.h"
 
 /* A receipt names a message; one that has no seq yet stands for all that have one. */
-static int find_watermark(struct store *s, const char *chat_id, const char *message_id, int64_t *ret_chat,
-	int64_t *ret_position)
+static int find_watermark(struct store *s, const char *chat_id, const char *message_id,
+	int64_t *ret_chat, int64_t *ret_position)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
@@ -26,15 +26,19 @@ static int find_watermark(struct store *s, const char *chat_id, const char *mess
 static int64_t newest_seq(struct store *s, int64_t chat)
 {
 	return db_get_int(s->chat, 0,
-		"SELECT ifnull(max(position), 0) FROM message WHERE chat = ?1 AND position < ?2", "ii", chat,
-		POSITION_PENDING);
+		"SELECT ifnull(max(position), 0) FROM message WHERE chat = ?1 AND position < ?2",
+		"ii", chat, POSITION_PENDING);
 }
 
-static int move_outgoing(struct store *s, int64_t chat, int64_t from, int64_t to, enum message_status status)
+static int move_outgoing(
+	struct store *s, int64_t chat, int64_t from, int64_t to, enum message_status status)
 {
 	int64_t newest = newest_seq(s, chat), low;
 
-	/* The watermark may be far above what is stored; numbers are taken for the stored span alone. */
+	/*
+	 * The watermark may be far above what is stored; numbers are taken for the stored span
+	 * alone.
+	 */
 	to = to < newest ? to : newest;
 	low = db_get_int(s->chat, 0,
 		"SELECT ifnull(min(position), 0) FROM message WHERE chat = ?1 AND position > ?2"
@@ -52,11 +56,13 @@ static int watermark_column(struct store *s, int64_t chat, enum message_status s
 {
 	if (status == MESSAGE_READ)
 		return db_write(s->chat,
-			"UPDATE chat SET peer_read_seq = ?2, peer_received_seq = max(peer_received_seq, ?2),"
+			"UPDATE chat SET peer_read_seq = ?2, peer_received_seq = "
+			"max(peer_received_seq, ?2),"
 			" change = ?3 WHERE n = ?1 AND peer_read_seq < ?2",
 			"iii", chat, seq, next_change(s));
 	return db_write(s->chat,
-		"UPDATE chat SET peer_received_seq = ?2, change = ?3 WHERE n = ?1 AND peer_received_seq < ?2",
+		"UPDATE chat SET peer_received_seq = ?2, change = ?3 WHERE n = ?1 AND "
+		"peer_received_seq < ?2",
 		"iii", chat, seq, next_change(s));
 }
 
@@ -75,11 +81,15 @@ int peer_watermark(struct store *s, int64_t chat, enum message_status status, in
 	return r < 0 ? r : 1;
 }
 
-/* A receipt can overtake the acknowledgement of its message: the row moves on, and the ack gives it its place. */
+/*
+ * A receipt can overtake the acknowledgement of its message: the row moves on, and the ack gives it
+ * its place.
+ */
 static int overtaken(struct store *s, const char *message_id, enum message_status status)
 {
 	int r = db_write(s->chat,
-		"UPDATE message SET status = ?2, change = ?3 WHERE id = ?1 AND outgoing = 1 AND status < ?2",
+		"UPDATE message SET status = ?2, change = ?3 WHERE id = ?1 AND outgoing = 1 AND "
+		"status < ?2",
 		"sii", message_id, (int64_t)status, s->last_change + 1);
 
 	if (r > 0)
@@ -87,8 +97,8 @@ static int overtaken(struct store *s, const char *message_id, enum message_statu
 	return r;
 }
 
-int store_receipt_peer(struct store *s, const char *chat_id, const char *message_id,
-	enum message_status status)
+int store_receipt_peer(
+	struct store *s, const char *chat_id, const char *message_id, enum message_status status)
 {
 	int64_t chat, position;
 	int r = find_watermark(s, chat_id, message_id, &chat, &position);
@@ -110,8 +120,9 @@ int own_watermark(struct store *s, int64_t chat, int64_t seq, bool told)
 	int r = 0;
 
 	if (told)
-		r = db_write(s->chat, "UPDATE chat SET read_told = ?2 WHERE n = ?1 AND read_told < ?2",
-			"ii", chat, seq);
+		r = db_write(s->chat,
+			"UPDATE chat SET read_told = ?2 WHERE n = ?1 AND read_told < ?2", "ii",
+			chat, seq);
 	if (r < 0 || seq <= old)
 		return r < 0 ? r : 0;
 	span = newest_seq(s, chat) - old;
@@ -120,9 +131,11 @@ int own_watermark(struct store *s, int64_t chat, int64_t seq, bool told)
 	r = db_write(s->chat,
 		"UPDATE message SET status = ?4, change = ?5 + position - ?2 - 1 WHERE chat = ?1"
 		" AND position > ?2 AND position <= ?3 AND outgoing = 0 AND status < ?4",
-		"iiiii", chat, old, seq, (int64_t)MESSAGE_READ, next_changes(s, span > 0 ? span : 0));
-	r = r < 0 ? r : db_write(s->chat, "UPDATE chat SET read_seq = ?2, change = ?3 WHERE n = ?1", "iii",
-				chat, seq, next_change(s));
+		"iiiii", chat, old, seq, (int64_t)MESSAGE_READ,
+		next_changes(s, span > 0 ? span : 0));
+	r = r < 0 ? r
+		  : db_write(s->chat, "UPDATE chat SET read_seq = ?2, change = ?3 WHERE n = ?1",
+			    "iii", chat, seq, next_change(s));
 	r = r < 0 ? r : chat_recount(s, chat);
 	return r < 0 ? r : 1;
 }
@@ -140,8 +153,8 @@ int store_receipt_own(struct store *s, const char *chat_id, const char *message_
 }
 
 /* The message that stands for a watermark: the newest one at or below it that is stored. */
-#define MESSAGE_AT(seq)                                                                            \
-	"(SELECT id FROM message m WHERE m.chat = c.n AND m.position <= " seq                      \
+#define MESSAGE_AT(seq)                                                       \
+	"(SELECT id FROM message m WHERE m.chat = c.n AND m.position <= " seq \
 	" ORDER BY m.position DESC LIMIT 1)"
 
 int store_receipts_due(struct store *s, store_receipt_fn fn, void *userdata)
@@ -149,9 +162,13 @@ int store_receipts_due(struct store *s, store_receipt_fn fn, void *userdata)
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
 		"SELECT c.id, c.received_seq, c.read_seq,"
-		" CASE WHEN c.received_seq > c.received_told THEN " MESSAGE_AT("c.received_seq") " END,"
-		" CASE WHEN c.read_seq > c.read_told THEN " MESSAGE_AT("c.read_seq") " END"
-		" FROM chat c WHERE c.read_seq > c.read_told OR c.received_seq > c.received_told",
+		" CASE WHEN c.received_seq > c.received_told THEN " MESSAGE_AT(
+			"c.received_seq") " END,"
+					  " CASE WHEN c.read_seq > c.read_told THEN " MESSAGE_AT(
+						  "c.read_seq") " END"
+								" FROM chat c WHERE c.read_seq > "
+								"c.read_told OR c.received_seq > "
+								"c.received_told",
 		"");
 
 	if (r < 0)
@@ -175,7 +192,8 @@ int store_receipts_due(struct store *s, store_receipt_fn fn, void *userdata)
 int store_receipt_told(struct store *s, const char *chat_id, int64_t received_seq, int64_t read_seq)
 {
 	int r = db_write(s->chat,
-		"UPDATE chat SET received_told = max(received_told, ?2), read_told = max(read_told, ?3)"
+		"UPDATE chat SET received_told = max(received_told, ?2), read_told = "
+		"max(read_told, ?3)"
 		" WHERE id = ?1",
 		"sii", chat_id, received_seq, read_seq);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the store's files share: the object, its counters, and the shape of rows. Internal to the layer. */
+/*
+ * What the store's files share: the object, its counters, and the shape of rows. Internal to the
+ * layer.
+ */
 #pragma once
 
 #include "store/store.h"
@@ -15,7 +18,8 @@ struct store {
 	struct db *chat;
 	struct db *media;
 	struct barrier *barrier;
-	int64_t last_change;      /* handed out so far; that of the newest row, or it would be used twice */
+	int64_t last_change; /* handed out so far; that of the newest row, or it would be used twice
+			      */
 	int64_t committed_change; /* where it stood when the turn began */
 	int64_t begun_changes[STORE_NESTING];
 	unsigned begun;
@@ -23,8 +27,9 @@ struct store {
 };
 
 /*
- * The next change number, and `n` of them in a row (returns the first). Whoever takes more than it stamps stamps
- * another row behind: the newest number must always stand in a row, since a restart counts on from there.
+ * The next change number, and `n` of them in a row (returns the first). Whoever takes more than it
+ * stamps stamps another row behind: the newest number must always stand in a row, since a restart
+ * counts on from there.
  */
 int64_t next_change(struct store *s);
 int64_t next_changes(struct store *s, int64_t n);
@@ -37,27 +42,28 @@ int64_t user_number(struct store *s, const char *user_id);
 int64_t user_number_ensure(struct store *s, const char *user_id);
 
 /* A message with its chat and author; `where` follows, e.g. "WHERE m.id = ?1". */
-#define SELECT_MESSAGE                                                                             \
-	"SELECT m.id, c.id, u.id, m.text, m.error_title, m.error_detail, m.position, m.created_at," \
-	" m.status, m.outgoing, m.attachments, m.added, m.change"                                  \
+#define SELECT_MESSAGE                                                                 \
+	"SELECT m.id, c.id, u.id, m.text, m.error_title, m.error_detail, m.position, " \
+	"m.created_at,"                                                                \
+	" m.status, m.outgoing, m.attachments, m.added, m.change"                      \
 	" FROM message m JOIN chat c ON c.n = m.chat JOIN user u ON u.n = m.user "
 
 /* Walks a SELECT_MESSAGE statement; `fn` as in store.h. 0 at the end, else what stopped it. */
 int each_message(struct store *s, struct db_stmt *stmt, store_message_fn fn, void *userdata);
 
-#define SELECT_CHAT_INFO                                                                           \
-	"SELECT c.id, p.id, p.name, w.name, w.picture_url, m.id, m.text, m.created_at, m.status,"  \
-	" c.unread, c.provisional, c.last_at, c.n"                                                 \
-	" FROM chat c JOIN user p ON p.n = c.user"                                                 \
-	" LEFT JOIN message m ON m.chat = c.n AND m.position = c.last_position"                    \
+#define SELECT_CHAT_INFO                                                                          \
+	"SELECT c.id, p.id, p.name, w.name, w.picture_url, m.id, m.text, m.created_at, m.status," \
+	" c.unread, c.provisional, c.last_at, c.n"                                                \
+	" FROM chat c JOIN user p ON p.n = c.user"                                                \
+	" LEFT JOIN message m ON m.chat = c.n AND m.position = c.last_position"                   \
 	" LEFT JOIN user w ON w.n = m.user "
 
 int each_chat_info(struct db_stmt *stmt, store_chat_info_fn fn, void *userdata);
 
-#define SELECT_ATTACHMENT                                                                          \
-	"SELECT a.id, a.message, c.id, a.mime, a.name, a.sha256, a.url, a.preview_url, a.size,"    \
-	" a.preview_size, a.width, a.height, a.progress, a.status, a.outgoing, a.full_stored,"     \
-	" a.preview_stored FROM attachment a JOIN message m ON m.id = a.message"                   \
+#define SELECT_ATTACHMENT                                                                       \
+	"SELECT a.id, a.message, c.id, a.mime, a.name, a.sha256, a.url, a.preview_url, a.size," \
+	" a.preview_size, a.width, a.height, a.progress, a.status, a.outgoing, a.full_stored,"  \
+	" a.preview_stored FROM attachment a JOIN message m ON m.id = a.message"                \
 	" JOIN chat c ON c.n = m.chat "
 
 int each_attachment(struct db_stmt *stmt, store_attachment_fn fn, void *userdata);
@@ -68,16 +74,22 @@ int attachments_insert(struct store *s, const struct message *m);
 /* Brings last_position and last_at in line with the messages there are, and stamps the chat. */
 int chat_refresh(struct store *s, int64_t chat);
 
-/* Counts unread again: the incoming stored above read_seq, and whatever lies between it and the floor. */
+/*
+ * Counts unread again: the incoming stored above read_seq, and whatever lies between it and the
+ * floor.
+ */
 int chat_recount(struct store *s, int64_t chat);
 
 /*
- * Moves this user's watermark to `seq`, the statuses of incoming messages under it and the unread count; `told`: the
- * server knows. 1 when something moved.
+ * Moves this user's watermark to `seq`, the statuses of incoming messages under it and the unread
+ * count; `told`: the server knows. 1 when something moved.
  */
 int own_watermark(struct store *s, int64_t chat, int64_t seq, bool told);
 
-/* Moves the peer's watermark to `seq` and the statuses of outgoing messages under it; 1 when something moved. */
+/*
+ * Moves the peer's watermark to `seq` and the statuses of outgoing messages under it; 1 when
+ * something moved.
+ */
 int peer_watermark(struct store *s, int64_t chat, enum message_status status, int64_t seq);
 
 /* Drops all bytes of a blob; 0 when there are none. */

@@ -2,23 +2,29 @@
 #include "store/schema.h"
 
 /*
- * message is clustered by (chat, position), so that a page is one run of the tree. position is the server's seq, or,
- * while there is none, POSITION_PENDING and up in order of sending. change is the account-wide number of the row's
- * last change and added that of its first; both are never used twice.
+ * message is clustered by (chat, position), so that a page is one run of the tree. position is the
+ * server's seq, or, while there is none, POSITION_PENDING and up in order of sending. change is the
+ * account-wide number of the row's last change and added that of its first; both are never used
+ * twice.
  *
- * chat: floor_seq to last_seq is the run of history stored without a gap; server_seq the newest that exists.
- * received_seq is the newest incoming message of that run. *_told is what the server was told.
+ * chat: floor_seq to last_seq is the run of history stored without a gap; server_seq the newest
+ * that exists. received_seq is the newest incoming message of that run. *_told is what the server
+ * was told.
  */
 static const char chat_1[] =
 	"CREATE TABLE account("
-	"	only INTEGER PRIMARY KEY CHECK(only = 1), server TEXT NOT NULL, user_id TEXT NOT NULL,"
-	"	user_name TEXT NOT NULL, password TEXT NOT NULL, device_id TEXT NOT NULL, token TEXT,"
+	"	only INTEGER PRIMARY KEY CHECK(only = 1), server TEXT NOT NULL, user_id TEXT NOT "
+	"NULL,"
+	"	user_name TEXT NOT NULL, password TEXT NOT NULL, device_id TEXT NOT NULL, token "
+	"TEXT,"
 	"	token_expires_at INTEGER NOT NULL DEFAULT 0, sync_state TEXT,"
 	"	refused INTEGER NOT NULL DEFAULT 0) STRICT;"
 	"CREATE TABLE user("
-	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, picture_url TEXT) STRICT;"
+	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, picture_url "
+	"TEXT) STRICT;"
 	"CREATE TABLE chat("
-	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user INTEGER NOT NULL REFERENCES user,"
+	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user INTEGER NOT NULL REFERENCES "
+	"user,"
 	"	provisional INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL,"
 	"	last_position INTEGER, last_at INTEGER NOT NULL, unread INTEGER NOT NULL DEFAULT 0,"
 	"	floor_seq INTEGER NOT NULL DEFAULT 0, last_seq INTEGER NOT NULL DEFAULT 0,"
@@ -35,18 +41,24 @@ static const char chat_1[] =
 	"CREATE INDEX chat_unread ON chat(unread) WHERE unread > 0;"
 	"CREATE INDEX chat_provisional ON chat(n) WHERE provisional = 1;"
 	"CREATE TABLE message("
-	"	chat INTEGER NOT NULL REFERENCES chat, position INTEGER NOT NULL, id TEXT NOT NULL UNIQUE,"
-	"	user INTEGER NOT NULL REFERENCES user, outgoing INTEGER NOT NULL, text TEXT NOT NULL,"
-	"	status INTEGER NOT NULL, error_title TEXT, error_detail TEXT, created_at INTEGER NOT NULL,"
-	"	attachments INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL, change INTEGER NOT NULL,"
+	"	chat INTEGER NOT NULL REFERENCES chat, position INTEGER NOT NULL, id TEXT NOT NULL "
+	"UNIQUE,"
+	"	user INTEGER NOT NULL REFERENCES user, outgoing INTEGER NOT NULL, text TEXT NOT "
+	"NULL,"
+	"	status INTEGER NOT NULL, error_title TEXT, error_detail TEXT, created_at INTEGER "
+	"NOT NULL,"
+	"	attachments INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL, change INTEGER NOT "
+	"NULL,"
 	"	PRIMARY KEY(chat, position)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX message_change ON message(change);"
 	"CREATE INDEX message_outbox ON message(added) WHERE status IN (0, 4);"
 	"CREATE TABLE attachment("
-	"	id TEXT PRIMARY KEY, message TEXT NOT NULL, ordinal INTEGER NOT NULL, mime TEXT NOT NULL,"
+	"	id TEXT PRIMARY KEY, message TEXT NOT NULL, ordinal INTEGER NOT NULL, mime TEXT "
+	"NOT NULL,"
 	"	name TEXT, sha256 TEXT, url TEXT, preview_url TEXT, size INTEGER NOT NULL,"
 	"	preview_size INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,"
-	"	progress INTEGER NOT NULL DEFAULT 0, status INTEGER NOT NULL, outgoing INTEGER NOT NULL,"
+	"	progress INTEGER NOT NULL DEFAULT 0, status INTEGER NOT NULL, outgoing INTEGER NOT "
+	"NULL,"
 	"	full_stored INTEGER NOT NULL DEFAULT 0, preview_stored INTEGER NOT NULL DEFAULT 0,"
 	"	change INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX attachment_message ON attachment(message, ordinal);"
@@ -54,9 +66,13 @@ static const char chat_1[] =
 	"CREATE INDEX attachment_moving ON attachment(id) WHERE status IN (1, 2) OR"
 	"	(outgoing = 0 AND preview_stored = 0 AND status <> 3);"
 	"CREATE TABLE tombstone("
-	"	change INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, chat_id TEXT NOT NULL) STRICT;";
+	"	change INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, chat_id TEXT "
+	"NOT NULL) STRICT;";
 
-/* linked: the attachment's row is known to be in the other database; what is not is looked into at the next start. */
+/*
+ * linked: the attachment's row is known to be in the other database; what is not is looked into at
+ * the next start.
+ */
 static const char media_1[] =
 	"CREATE TABLE blob("
 	"	n INTEGER PRIMARY KEY, attachment TEXT NOT NULL, variant INTEGER NOT NULL,"

@@ -78,7 +78,10 @@ void store_end(struct store *s, bool failed)
 	}
 }
 
-/* Numbers of a turn that was undone go back: nobody has seen them, and after a restart they would be given again. */
+/*
+ * Numbers of a turn that was undone go back: nobody has seen them, and after a restart they would
+ * be given again.
+ */
 static void on_turn_end(void *userdata, int error)
 {
 	struct store *s = userdata;
@@ -105,15 +108,17 @@ static int open_one(const char *directory, const char *name, const struct db_key
 {
 	char path[PATH_MAX] = ":memory:";
 
-	if (directory && snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
+	if (directory &&
+		snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	return db_open(&(struct db_options){
-			       .path = path,
-			       .key = key,
-			       .migrations = migrations,
-			       .n_migrations = n,
-			       .cache_kib = cache_kib,
-		       },
+	return db_open(
+		&(struct db_options){
+			.path = path,
+			.key = key,
+			.migrations = migrations,
+			.n_migrations = n,
+			.cache_kib = cache_kib,
+		},
 		ret);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Persistence: the single source of truth. The only layer that writes SQL; its functions are grouped by noun, one
- * file each. Reading functions hand rows to a callback: the struct and its strings are borrowed for the duration of
- * that call, and a negative return ends the walk and is returned. Writing functions take part in the turn's
- * transaction (db/barrier.h), and stamp what they change with the next change number.
+ * Persistence: the single source of truth. The only layer that writes SQL; its functions are
+ * grouped by noun, one file each. Reading functions hand rows to a callback: the struct and its
+ * strings are borrowed for the duration of that call, and a negative return ends the walk and is
+ * returned. Writing functions take part in the turn's transaction (db/barrier.h), and stamp what
+ * they change with the next change number.
  *
  * Errors everywhere: -ENOENT (no such row), -ENOSPC, -EIO, -ENOMEM, and what callbacks return.
  */
@@ -24,9 +25,10 @@
 struct store;
 
 /*
- * Opens `chat.db` and `media.db` in `directory` (made 0700 if need be), or both in memory when it is NULL, migrates
- * them and attaches them to `barrier` (borrowed). `key` is copied into the library's own memory. -EKEYREJECTED: not
- * the key of these files; -EUCLEAN: damaged, or from a newer version. Nothing is changed on failure.
+ * Opens `chat.db` and `media.db` in `directory` (made 0700 if need be), or both in memory when it
+ * is NULL, migrates them and attaches them to `barrier` (borrowed). `key` is copied into the
+ * library's own memory. -EKEYREJECTED: not the key of these files; -EUCLEAN: damaged, or from a
+ * newer version. Nothing is changed on failure.
  */
 int store_open(const char *directory, const struct db_key *key, struct barrier *barrier,
 	struct store **ret);
@@ -52,19 +54,19 @@ int store_write_state(const struct store *s);
 typedef int (*store_user_fn)(void *userdata, const struct user *u);
 int store_user_get(struct store *s, const char *user_id, store_user_fn fn, void *userdata);
 
-
 /* Chats. */
 
 typedef int (*store_chat_info_fn)(void *userdata, const struct chat_info *c);
 
 /*
- * Newest first, at most `limit`, after `cursor` (NULL: from the top). `ret_cursor`: where to go on, owned, NULL at the
- * end. -EINVAL for a cursor that is none.
+ * Newest first, at most `limit`, after `cursor` (NULL: from the top). `ret_cursor`: where to go on,
+ * owned, NULL at the end. -EINVAL for a cursor that is none.
  */
 int store_chat_list(struct store *s, const char *cursor, int64_t limit, store_chat_info_fn fn,
 	void *userdata, char **ret_cursor);
 int store_chat_get(struct store *s, const char *chat_id, store_chat_info_fn fn, void *userdata);
-int store_chat_get_by_user(struct store *s, const char *user_id, store_chat_info_fn fn, void *userdata);
+int store_chat_get_by_user(
+	struct store *s, const char *user_id, store_chat_info_fn fn, void *userdata);
 int64_t store_unread_total(struct store *s);
 
 /* Messages. */
@@ -78,8 +80,9 @@ enum page_direction {
 };
 
 /*
- * At most `limit` messages of a chat, always ascending. `anchor` is a message id, NULL with PAGE_NEWEST. `ret_more`:
- * there are further ones stored in that direction. -ENOENT: no such chat, or the anchor is not in it.
+ * At most `limit` messages of a chat, always ascending. `anchor` is a message id, NULL with
+ * PAGE_NEWEST. `ret_more`: there are further ones stored in that direction. -ENOENT: no such chat,
+ * or the anchor is not in it.
  */
 int store_message_page(struct store *s, const char *chat_id, enum page_direction direction,
 	const char *anchor, int64_t limit, store_message_fn fn, void *userdata, bool *ret_more);
@@ -88,8 +91,8 @@ int store_message_get(struct store *s, const char *message_id, store_message_fn 
 /* Attachments and their bytes. */
 
 typedef int (*store_attachment_fn)(void *userdata, const struct attachment *a);
-int store_attachment_get(struct store *s, const char *attachment_id, store_attachment_fn fn,
-	void *userdata);
+int store_attachment_get(
+	struct store *s, const char *attachment_id, store_attachment_fn fn, void *userdata);
 
 /* Bytes stored of a variant from its start, without a gap; 0 when none are. */
 int64_t store_media_size(struct store *s, const char *attachment_id, enum attachment_variant v);
@@ -113,7 +116,7 @@ enum change_topic {
 struct change {
 	int64_t seq;
 	enum change_topic topic;
-	const char *chat_id; /* set for every topic */
+	const char *chat_id;	/* set for every topic */
 	const char *message_id; /* MESSAGE_REMOVED */
 	const struct message *message;
 	const struct chat_info *chat;
@@ -123,9 +126,10 @@ struct change {
 typedef int (*store_change_fn)(void *userdata, const struct change *c);
 
 /*
- * Looks at the changes after `since`, in order, at most `limit` of them, and tells those whose topic is in `topics`
- * (bits 1 << topic). A row that changed twice comes once, where it stands now. `ret_last`: the seq up to which all
- * has been told, at least `since`; it is store_last_change() once there is nothing more.
+ * Looks at the changes after `since`, in order, at most `limit` of them, and tells those whose
+ * topic is in `topics` (bits 1 << topic). A row that changed twice comes once, where it stands now.
+ * `ret_last`: the seq up to which all has been told, at least `since`; it is store_last_change()
+ * once there is nothing more.
  */
 int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit,
 	store_change_fn fn, void *userdata, int64_t *ret_last);

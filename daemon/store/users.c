@@ -22,22 +22,26 @@ int64_t user_number_ensure(struct store *s, const char *user_id)
 int store_user_get(struct store *s, const char *user_id, store_user_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(s->chat, &q, "SELECT id, name, picture_url FROM user WHERE id = ?1", "s",
-		user_id);
+	int r = db_query(
+		s->chat, &q, "SELECT id, name, picture_url FROM user WHERE id = ?1", "s", user_id);
 
 	if (r < 0)
 		return r;
 	r = db_step(q);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
-	return fn(userdata, &(struct user){
-				    .id = (char *)db_column_text(q, 0),
-				    .name = (char *)db_column_text(q, 1),
-				    .picture_url = (char *)db_column_text(q, 2),
-			    });
+	return fn(userdata,
+		&(struct user){
+			.id = (char *)db_column_text(q, 0),
+			.name = (char *)db_column_text(q, 1),
+			.picture_url = (char *)db_column_text(q, 2),
+		});
 }
 
-/* Each chat gets a number of its own: two rows with one number could fall on two pages of a subscription. */
+/*
+ * Each chat gets a number of its own: two rows with one number could fall on two pages of a
+ * subscription.
+ */
 static int stamp_chats_of(struct store *s, int64_t user)
 {
 	int64_t n = db_get_int(s->chat, 0, "SELECT count(*) FROM chat WHERE user = ?1", "i", user);
@@ -47,7 +51,8 @@ static int stamp_chats_of(struct store *s, int64_t user)
 		return 0;
 	first = next_changes(s, n);
 	return db_write(s->chat,
-		"UPDATE chat SET change = ?2 + (SELECT count(*) FROM chat o WHERE o.user = ?1 AND o.n < chat.n)"
+		"UPDATE chat SET change = ?2 + (SELECT count(*) FROM chat o WHERE o.user = ?1 AND "
+		"o.n < chat.n)"
 		" WHERE user = ?1",
 		"ii", user, first);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The store's writing half, for the repository alone. Everything here takes part in the turn's transaction. Errors
- * as in store.h; -EEXIST besides, where something else stands in the place.
+ * The store's writing half, for the repository alone. Everything here takes part in the turn's
+ * transaction. Errors as in store.h; -EEXIST besides, where something else stands in the place.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct store_account {
 	const char *user_name;
 	const char *password;
 	const char *device_id;
-	const char *token;      /* NULL: none */
+	const char *token;	/* NULL: none */
 	const char *sync_state; /* NULL: never synchronised */
 	int64_t token_expires_at;
 	bool refused; /* the server did not accept the password any more */
@@ -45,7 +45,9 @@ struct store_chat_sync {
 
 int store_chat_sync(struct store *s, const char *chat_id, struct store_chat_sync *ret);
 
-/* Chats with a gap between what is stored and what the server has, the most recently active first. */
+/*
+ * Chats with a gap between what is stored and what the server has, the most recently active first.
+ */
 typedef int (*store_id_fn)(void *userdata, const char *id);
 int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userdata);
 
@@ -53,24 +55,34 @@ int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userda
 int store_chat_close_gap(struct store *s, const char *chat_id);
 
 /*
- * Inserts or updates from the server's description: watermarks move forward only. A provisional chat with the same
- * user is named by it.
+ * Inserts or updates from the server's description: watermarks move forward only. A provisional
+ * chat with the same user is named by it.
  */
 int store_chat_put(struct store *s, const struct chat *c);
 
-/* A chat that the server has not named yet; writes its provisional id. The existing chat with that user, if any. */
+/*
+ * A chat that the server has not named yet; writes its provisional id. The existing chat with that
+ * user, if any.
+ */
 int store_chat_provisional(struct store *s, const char *user_id, char ret_chat_id[65]);
 
-/* The user of a provisional chat that has something to send, for asking the server; -ENOENT: none left. */
+/*
+ * The user of a provisional chat that has something to send, for asking the server; -ENOENT: none
+ * left.
+ */
 int store_chat_next_provisional(struct store *s, char ret_user_id[65], char ret_chat_id[65]);
 
 bool store_chat_is_provisional(struct store *s, const char *chat_id);
 
 /* Fails all PENDING messages of a chat, as when the server does not know the user. */
-int store_chat_fail_pending(struct store *s, const char *chat_id, const char *title, const char *detail);
+int store_chat_fail_pending(
+	struct store *s, const char *chat_id, const char *title, const char *detail);
 
-/* How many messages are stored before `before_id` (NULL: in all), counted up to `limit`. -ENOENT. */
-int64_t store_message_count_before(struct store *s, const char *chat_id, const char *before_id, int64_t limit);
+/*
+ * How many messages are stored before `before_id` (NULL: in all), counted up to `limit`. -ENOENT.
+ */
+int64_t store_message_count_before(
+	struct store *s, const char *chat_id, const char *before_id, int64_t limit);
 
 struct store_put {
 	int64_t added; /* messages that were not here before */
@@ -78,30 +90,45 @@ struct store_put {
 };
 
 /*
- * Messages as the server has them, each with its seq, ascending, all of chat `chat_id` (which must exist). With
- * `run`, they are consecutive and extend or replace the stored run of history; without, they are single arrivals.
- * Those already here are left as they are, but for outgoing ones that were still pending: these are accepted.
+ * Messages as the server has them, each with its seq, ascending, all of chat `chat_id` (which must
+ * exist). With `run`, they are consecutive and extend or replace the stored run of history;
+ * without, they are single arrivals. Those already here are left as they are, but for outgoing ones
+ * that were still pending: these are accepted.
  */
-int store_messages_put(struct store *s, const char *chat_id, const struct message *m, size_t n, bool run,
-	struct store_put *ret);
+int store_messages_put(struct store *s, const char *chat_id, const struct message *m, size_t n,
+	bool run, struct store_put *ret);
 
-/* A new outgoing message, PENDING, with its attachments. Writes its place nowhere else. -EEXIST: the id is taken. */
+/*
+ * A new outgoing message, PENDING, with its attachments. Writes its place nowhere else. -EEXIST:
+ * the id is taken.
+ */
 int store_message_add(struct store *s, const struct message *m);
 
 /* The server's answer to a PENDING message. No effect on one that is accepted already. */
 int store_message_accept(struct store *s, const char *message_id, int64_t seq, int64_t created_at);
-int store_message_fail(struct store *s, const char *message_id, const char *title, const char *detail);
+int store_message_fail(
+	struct store *s, const char *message_id, const char *title, const char *detail);
 
-/* PENDING messages in order of adding, after the one that has `after` as its number (0: from the start). */
+/*
+ * PENDING messages in order of adding, after the one that has `after` as its number (0: from the
+ * start).
+ */
 typedef int (*store_outbox_fn)(void *userdata, const struct message *m, int64_t number);
-int store_outbox_list(struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata);
+int store_outbox_list(
+	struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata);
 int64_t store_outbox_count(struct store *s, enum message_status status);
 
-/* The peer has received or read everything up to and including the message. -ENOENT: it is not here. */
-int store_receipt_peer(struct store *s, const char *chat_id, const char *message_id,
-	enum message_status status);
+/*
+ * The peer has received or read everything up to and including the message. -ENOENT: it is not
+ * here.
+ */
+int store_receipt_peer(
+	struct store *s, const char *chat_id, const char *message_id, enum message_status status);
 
-/* This user has read up to and including the message. `told`: the server knows it already. 1 when it moved. */
+/*
+ * This user has read up to and including the message. `told`: the server knows it already. 1 when
+ * it moved.
+ */
 int store_receipt_own(struct store *s, const char *chat_id, const char *message_id, bool told);
 
 /* Watermarks that the server does not know yet. The message ids are NULL where nothing is due. */
@@ -114,15 +141,17 @@ struct store_receipt {
 
 typedef int (*store_receipt_fn)(void *userdata, const struct store_receipt *r);
 int store_receipts_due(struct store *s, store_receipt_fn fn, void *userdata);
-int store_receipt_told(struct store *s, const char *chat_id, int64_t received_seq, int64_t read_seq);
+int store_receipt_told(
+	struct store *s, const char *chat_id, int64_t received_seq, int64_t read_seq);
 
 /* Attachments. */
-int store_attachment_set_status(struct store *s, const char *attachment_id, enum attachment_status status);
+int store_attachment_set_status(
+	struct store *s, const char *attachment_id, enum attachment_status status);
 int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress);
-int store_attachment_set_stored(struct store *s, const char *attachment_id, enum attachment_variant v,
-	bool stored);
-int store_attachment_set_remote(struct store *s, const char *attachment_id, const char *url,
-	const char *preview_url);
+int store_attachment_set_stored(
+	struct store *s, const char *attachment_id, enum attachment_variant v, bool stored);
+int store_attachment_set_remote(
+	struct store *s, const char *attachment_id, const char *url, const char *preview_url);
 
 /* Those that are on their way, or whose preview is not here: the work of the transfer queue. */
 int store_attachment_moving(struct store *s, store_attachment_fn fn, void *userdata);
@@ -131,20 +160,25 @@ int64_t store_attachment_count_moving(struct store *s);
 /* True while an attachment of the message is not on the server. */
 bool store_message_awaits_upload(struct store *s, const char *message_id);
 
-/* Media bytes. A blob is made by the first append; `linked` says that its attachment's row exists. */
+/*
+ * Media bytes. A blob is made by the first append; `linked` says that its attachment's row exists.
+ */
 int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v,
 	const void *data, size_t len, bool linked);
 int store_media_truncate(struct store *s, const char *attachment_id, enum attachment_variant v);
-int store_media_set_etag(struct store *s, const char *attachment_id, enum attachment_variant v,
-	const char *etag);
-int store_media_set_slot(struct store *s, const char *attachment_id, enum attachment_variant v,
-	const char *slot);
+int store_media_set_etag(
+	struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag);
+int store_media_set_slot(
+	struct store *s, const char *attachment_id, enum attachment_variant v, const char *slot);
 
 /* Owned copies, NULL when there is none. */
 char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v);
 char *store_media_get_slot(struct store *s, const char *attachment_id, enum attachment_variant v);
 
-/* Drops bytes whose row never came, as after a kill between the two commits; marks the others. Once, at start. */
+/*
+ * Drops bytes whose row never came, as after a kill between the two commits; marks the others.
+ * Once, at start.
+ */
 int store_media_sweep(struct store *s);
 
 /* False while this turn has written: what is read now may still be undone. */

@@ -55,7 +55,11 @@ static struct db *open_memory(void)
 	struct db *db = NULL;
 
 	assert_int_equal(
-		db_open(&(struct db_options){ .path = ":memory:", .migrations = steps, .n_migrations = 1 }, &db), 0);
+		db_open(
+			&(struct db_options){
+				.path = ":memory:", .migrations = steps, .n_migrations = 1 },
+			&db),
+		0);
 	return db;
 }
 
@@ -198,13 +202,19 @@ static void test_forgotten_effects_do_not_come(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_effects_wait_for_the_commit_in_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_effects_without_a_write_come_too, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_failed_commit_undoes_both_and_tells, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_turn_after_a_failure_works, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			test_what_an_effect_writes_is_committed_in_the_same_turn, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_forgotten_effects_do_not_come, set_up, tear_down),
+			test_effects_wait_for_the_commit_in_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_effects_without_a_write_come_too, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_failed_commit_undoes_both_and_tells, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_the_turn_after_a_failure_works, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_an_effect_writes_is_committed_in_the_same_turn, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_forgotten_effects_do_not_come, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("barrier", tests, NULL, NULL);

@@ -47,7 +47,9 @@ static int tear_down(void **state)
 
 static int open_at(const struct place *p, const struct db_key *key, unsigned n, struct db **ret)
 {
-	return db_open(&(struct db_options){ .path = p->path, .key = key, .migrations = steps, .n_migrations = n },
+	return db_open(
+		&(struct db_options){
+			.path = p->path, .key = key, .migrations = steps, .n_migrations = n },
 		ret);
 }
 
@@ -62,7 +64,8 @@ static void test_write_and_read(void **state)
 	assert_true(db_in_transaction(db));
 	assert_int_equal(db_commit(db), 0);
 	assert_false(db_in_transaction(db));
-	assert_int_equal(db_query(db, &q, "SELECT text FROM note WHERE n = ?1", "i", (int64_t)1), 0);
+	assert_int_equal(
+		db_query(db, &q, "SELECT text FROM note WHERE n = ?1", "i", (int64_t)1), 0);
 	assert_int_equal(db_step(q), 1);
 	assert_string_equal(db_column_text(q, 0), "hello");
 	assert_int_equal(db_step(q), 0);
@@ -213,10 +216,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_write_and_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_readable_on_disk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_key_changes_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_migration_keeps_rows_and_refuses_newer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_migration_keeps_rows_and_refuses_newer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_second_opener_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_savepoints_nest, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_same_statement_twice_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_same_statement_twice_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_key_file, set_up, tear_down),
 	};
 

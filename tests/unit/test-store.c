@@ -64,11 +64,14 @@ static void commit(struct fixture *f)
 
 static void put_chat(struct fixture *f, const char *id, const char *user, int64_t last_seq)
 {
-	assert_int_equal(store_user_put(f->store, &(struct user){ .id = (char *)user, .name = (char *)user }), 0);
-	assert_int_equal(store_chat_put(f->store, &(struct chat){ .id = (char *)id,
-							  .user_id = (char *)user,
-							  .last_seq = last_seq,
-							  .created_at = 1000 }),
+	assert_int_equal(store_user_put(f->store,
+				 &(struct user){ .id = (char *)user, .name = (char *)user }),
+		0);
+	assert_int_equal(store_chat_put(f->store,
+				 &(struct chat){ .id = (char *)id,
+					 .user_id = (char *)user,
+					 .last_seq = last_seq,
+					 .created_at = 1000 }),
 		0);
 }
 
@@ -84,7 +87,8 @@ static struct message message(const char *chat, const char *id, const char *user
 }
 
 /* One live arrival; returns whether it left a gap. */
-static bool arrive(struct fixture *f, const char *chat, const char *id, const char *user, int64_t seq)
+static bool arrive(
+	struct fixture *f, const char *chat, const char *id, const char *user, int64_t seq)
 {
 	struct message m = message(chat, id, user, seq);
 	struct store_put put = { 0 };
@@ -119,16 +123,18 @@ static int collect_message(void *userdata, const struct message *m)
 	struct fixture *f = userdata;
 	size_t n = strlen(f->text);
 
-	snprintf(f->text + n, sizeof(f->text) - n, "%s:%s:%d ", m->id, message_status_to_string(m->status),
-		(int)m->seq);
+	snprintf(f->text + n, sizeof(f->text) - n, "%s:%s:%d ", m->id,
+		message_status_to_string(m->status), (int)m->seq);
 	return 0;
 }
 
-static const char *page(struct fixture *f, enum page_direction d, const char *anchor, int64_t limit, bool *ret_more)
+static const char *page(
+	struct fixture *f, enum page_direction d, const char *anchor, int64_t limit, bool *ret_more)
 {
 	f->text[0] = '\0';
 	assert_int_equal(
-		store_message_page(f->store, "c1", d, anchor, limit, collect_message, f, ret_more), 0);
+		store_message_page(f->store, "c1", d, anchor, limit, collect_message, f, ret_more),
+		0);
 	return f->text;
 }
 
@@ -258,9 +264,11 @@ static void test_pages(void **state)
 	assert_true(more);
 	assert_string_equal(page(f, PAGE_AFTER, "m5", 2, &more), "");
 	assert_false(more);
-	assert_int_equal(store_message_page(f->store, "c1", PAGE_AFTER, "none", 2, collect_message, f, &more),
+	assert_int_equal(store_message_page(
+				 f->store, "c1", PAGE_AFTER, "none", 2, collect_message, f, &more),
 		-ENOENT);
-	assert_int_equal(store_message_page(f->store, "c9", PAGE_NEWEST, NULL, 2, collect_message, f, &more),
+	assert_int_equal(
+		store_message_page(f->store, "c9", PAGE_NEWEST, NULL, 2, collect_message, f, &more),
 		-ENOENT);
 }
 
@@ -303,8 +311,8 @@ static int count_due(void *userdata, const struct store_receipt *r)
 	struct fixture *f = userdata;
 	size_t n = strlen(f->text);
 
-	snprintf(f->text + n, sizeof(f->text) - n, "%s %s %s;", r->chat_id, r->received_id ? r->received_id : "-",
-		r->read_id ? r->read_id : "-");
+	snprintf(f->text + n, sizeof(f->text) - n, "%s %s %s;", r->chat_id,
+		r->received_id ? r->received_id : "-", r->read_id ? r->read_id : "-");
 	return 0;
 }
 
@@ -410,7 +418,9 @@ static int collect_change(void *userdata, const struct change *c)
 	static const char letters[] = "aurcxt";
 	struct fixture *f = userdata;
 	size_t n = strlen(f->text);
-	const char *id = c->message ? c->message->id : c->attachment ? c->attachment->id : c->chat_id;
+	const char *id = c->message ? c->message->id
+		: c->attachment	    ? c->attachment->id
+				    : c->chat_id;
 
 	snprintf(f->text + n, sizeof(f->text) - n, "%c:%s ", letters[c->topic], id);
 	return 0;
@@ -421,7 +431,8 @@ static int64_t changes(struct fixture *f, int64_t since, int64_t limit)
 	int64_t last;
 
 	f->text[0] = '\0';
-	assert_int_equal(store_change_list(f->store, since, ALL_TOPICS, limit, collect_change, f, &last), 0);
+	assert_int_equal(
+		store_change_list(f->store, since, ALL_TOPICS, limit, collect_change, f, &last), 0);
 	return last;
 }
 
@@ -448,7 +459,10 @@ static void test_changes_tell_rows_as_they_are_now(void **state)
 	commit(f);
 }
 
-/* Numbers are unique and the newest stands in a row, whatever the changes: pages then neither lose nor repeat. */
+/*
+ * Numbers are unique and the newest stands in a row, whatever the changes: pages then neither lose
+ * nor repeat.
+ */
 static void test_change_numbers_are_unique_and_survive(void **state)
 {
 	struct fixture *f = *state;
@@ -480,7 +494,8 @@ static void test_change_numbers_are_unique_and_survive(void **state)
 		told += f->text[0] != '\0';
 		last = next;
 	}
-	assert_int_equal(told, 8 + 8 + 1 + 2 + 1); /* messages, chats, and the provisional chat's tombstone */
+	assert_int_equal(told,
+		8 + 8 + 1 + 2 + 1); /* messages, chats, and the provisional chat's tombstone */
 	last = store_last_change(f->store);
 	reopen(f);
 	assert_int_equal(store_last_change(f->store), last);
@@ -551,7 +566,8 @@ static void test_media_bytes_come_back(void **state)
 	for (size_t n = 1; done < 600000; n = n * 3 % 100003 + 1) {
 		size_t len = n < 600000 - done ? n : 600000 - done;
 
-		assert_int_equal(store_media_append(f->store, "a1", VARIANT_FULL, in + done, len, true), 0);
+		assert_int_equal(
+			store_media_append(f->store, "a1", VARIANT_FULL, in + done, len, true), 0);
 		done += len;
 	}
 	commit(f);
