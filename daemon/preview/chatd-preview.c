@@ -109,7 +109,8 @@ static int say_error(enum preview_error error, const char *text)
 	return EXIT_FAILURE;
 }
 
-/* A file is read from its beginning, without moving its owner's offset; anything else as it comes.
+/*
+ * A file is read from its beginning, without moving its owner's offset; anything else as it comes.
  */
 static ssize_t read_some(int64_t at, bool seekable, void *to, size_t n)
 {
@@ -236,7 +237,9 @@ int main(int argc, char **argv)
 	clearenv();
 	close_range(PREVIEW_FD_PREVIEW + 1, ~0u, 0);
 	mallopt(M_ARENA_MAX, 1); /* every arena reserves 64 MiB of the address space */
-	/* Without exit handlers: the process ends here, and what the libraries still hold ends with
-	 * it. */
+	/*
+	 * Without exit handlers: the process ends here, and what the libraries still hold ends with
+	 * it.
+	 */
 	_exit(run(&a));
 }

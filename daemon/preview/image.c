@@ -108,8 +108,10 @@ static void warm_up_heif(void)
 
 int image_init(enum image_format format)
 {
-	/* Keeps libvips from loading all of its modules, most of which are parsers that are not
-	 * wanted here. */
+	/*
+	 * Keeps libvips from loading all of its modules, most of which are parsers that are not
+	 * wanted here.
+	 */
 	setenv("VIPSHOME", "/nonexistent", 1);
 	setenv("VIPS_WARNING", "1", 1);	 /* on stderr they help nobody */
 	setenv("VIPS_NOVECTOR", "1", 1); /* it would make machine code at run time */
@@ -161,8 +163,7 @@ struct header {
 
 static int read_header(enum image_format format, const void *data, size_t size, struct header *ret)
 {
-	_cleanup_(g_object_unrefp)
-	VipsImage *image = load(format, data, size);
+	_cleanup_(g_object_unrefp) VipsImage *image = load(format, data, size);
 
 	if (!image)
 		return -EBADMSG;
@@ -191,15 +192,13 @@ static int flatten(VipsImage *image, VipsImage **ret)
 /* Upright, sRGB, eight bits, opaque, no larger than `side`: what a JPEG is made from. */
 static VipsImage *prepare(const void *data, size_t size, const struct header *h, unsigned side)
 {
-	/* Without a profile the numbers are sRGB's already, and a conversion would only move them.
+	/*
+	 * Without a profile the numbers are sRGB's already, and a conversion would only move them.
 	 */
 	const char *profile = h->has_profile || h->is_cmyk ? "srgb" : NULL;
-	_cleanup_(g_object_unrefp)
-	VipsImage *scaled = NULL;
-	_cleanup_(g_object_unrefp)
-	VipsImage *coloured = NULL;
-	_cleanup_(g_object_unrefp)
-	VipsImage *flat = NULL;
+	_cleanup_(g_object_unrefp) VipsImage *scaled = NULL;
+	_cleanup_(g_object_unrefp) VipsImage *coloured = NULL;
+	_cleanup_(g_object_unrefp) VipsImage *flat = NULL;
 	VipsImage *image = NULL;
 
 	if (vips_thumbnail_buffer((void *)data, size, &scaled, (int)side, "height", (int)side,
@@ -228,8 +227,7 @@ static int encode(VipsImage *image, unsigned quality, struct buffer *to)
 static int reencode(const void *data, size_t size, const struct header *h, unsigned side,
 	unsigned quality, struct buffer *to)
 {
-	_cleanup_(g_object_unrefp)
-	VipsImage *image = prepare(data, size, h, side);
+	_cleanup_(g_object_unrefp) VipsImage *image = prepare(data, size, h, side);
 
 	return image ? encode(image, quality, to) : -EBADMSG;
 }
@@ -253,8 +251,10 @@ static int make_full(const struct image_job *job, const struct header *h, struct
 	return r;
 }
 
-/* The preview comes from the finished image, which proves on the way that it can be decoded to its
- * end. */
+/*
+ * The preview comes from the finished image, which proves on the way that it can be decoded to its
+ * end.
+ */
 static int make_preview(const struct image_job *job, struct image_output *out)
 {
 	const void *full = buffer_bytes(&out->full);

@@ -17,7 +17,8 @@ enum image_format {
 	IMAGE_HEIF,
 };
 
-/* What the first bytes say; names and declared types have no say. 0, or -ENOTSUP for none of these.
+/*
+ * What the first bytes say; names and declared types have no say. 0, or -ENOTSUP for none of these.
  */
 int image_sniff(const uint8_t *data, size_t size, enum image_format *ret);
 

@@ -53,8 +53,10 @@ static int append(struct buffer *to, const struct segment *s)
 	return r < 0 ? r : buffer_append(to, s->bytes, s->size);
 }
 
-/* JFIF's own segment says the pixels' shape; it may hold a thumbnail after that, which stays
- * behind. */
+/*
+ * JFIF's own segment says the pixels' shape; it may hold a thumbnail after that, which stays
+ * behind.
+ */
 static int append_jfif(struct buffer *to, const struct segment *s)
 {
 	uint8_t bytes[16] = { 0, sizeof(bytes) };

@@ -358,8 +358,7 @@ static int start(struct preview *p, const struct preview_options *o, int image_f
 int preview_start(struct event_loop *loop, const struct preview_options *o, int image_fd,
 	preview_fn fn, void *userdata, struct preview **ret)
 {
-	_cleanup_(preview_freep)
-	struct preview *p = calloc(1, sizeof(*p));
+	_cleanup_(preview_freep) struct preview *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
@@ -396,8 +395,10 @@ struct preview *preview_cancel(struct preview *p)
 	if (p->exit_watch) {
 		pidfd_send_signal(p->pidfd, SIGKILL, NULL, 0);
 		exited = (struct pollfd){ .fd = p->pidfd, .events = POLLIN };
-		/* Killed processes end at once, but for one that waits for a file system that does
-		 * not answer. */
+		/*
+		 * Killed processes end at once, but for one that waits for a file system that does
+		 * not answer.
+		 */
 		if (poll(&exited, 1, REAP_WAIT_MS) != 1) {
 			p->fn = on_cancelled_exit;
 			return NULL;

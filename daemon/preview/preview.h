@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "base/event-loop.h"
-#include "model/attachment.h"
 
 /* 0 and NULL mean the default, which stands beside. */
 struct preview_options {
@@ -40,6 +39,8 @@ const char *preview_error_to_string(enum preview_error error);
 /* A sentence for people. */
 const char *preview_error_text(enum preview_error error);
 
+#define PREVIEW_SHA256_SIZE 65 /* lower-case hex and its end */
+
 /* Sealed memfds, read-only for everybody from now on. */
 struct preview_result {
 	int full_fd;
@@ -47,8 +48,8 @@ struct preview_result {
 	int64_t full_size, preview_size; /* bytes */
 	int64_t width, height;		 /* pixels of the full image */
 	int64_t preview_width, preview_height;
-	const char *mime;	      /* of both; static */
-	char sha256[SHA256_HEX_SIZE]; /* of the full image's bytes */
+	const char *mime;		  /* of both; static */
+	char sha256[PREVIEW_SHA256_SIZE]; /* of the full image's bytes */
 };
 
 /*

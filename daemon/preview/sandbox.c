@@ -23,8 +23,10 @@
 #define MAX_ADDRESS_SPACE (UINT64_C(1024) << 20)
 #define MAX_CPU_SECONDS 20
 
-/* AddressSanitizer reserves terabytes of address space and looks into /proc/self when it has found
- * something. */
+/*
+ * AddressSanitizer reserves terabytes of address space and looks into /proc/self when it has found
+ * something.
+ */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -120,8 +122,10 @@ static const int allowed[] = {
 	SCMP_SYS(writev),
 };
 
-/* Threads, but no processes; memory, but none that can be run; limits can be asked for, but not
- * set. */
+/*
+ * Threads, but no processes; memory, but none that can be run; limits can be asked for, but not
+ * set.
+ */
 static int allow_partly(scmp_filter_ctx filter)
 {
 	static const int maps[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
@@ -151,8 +155,10 @@ static int fill_filter(scmp_filter_ctx filter)
 
 int sandbox_lock(void)
 {
-	/* As if the kernel did not have them: libraries know what to do without clone3 and the
-	 * like. */
+	/*
+	 * As if the kernel did not have them: libraries know what to do without clone3 and the
+	 * like.
+	 */
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
 

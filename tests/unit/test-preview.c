@@ -136,8 +136,10 @@ static void strip_refuses_lengths_that_lead_outside(void **state)
 	}
 }
 
-/* What the sandbox is asked about in a process of its own, whose exit code is the number of the
- * first wrong answer. */
+/*
+ * What the sandbox is asked about in a process of its own, whose exit code is the number of the
+ * first wrong answer.
+ */
 
 static void *return_argument(void *argument)
 {
@@ -372,7 +374,7 @@ static void expect_error(struct fixture *f, enum preview_error error)
 static void check_sha256(const struct preview_result *result)
 {
 	unsigned char digest[crypto_hash_sha256_BYTES];
-	char hex[SHA256_HEX_SIZE];
+	char hex[PREVIEW_SHA256_SIZE];
 	void *bytes =
 		mmap(NULL, (size_t)result->full_size, PROT_READ, MAP_PRIVATE, result->full_fd, 0);
 
@@ -501,8 +503,10 @@ static void a_helper_that_is_not_there_is_an_error_at_once(void **state)
 	assert_null(f->preview);
 }
 
-/* The helper looks at hostile bytes, so it may have been taken over: it is believed nothing that
- * can be checked. */
+/*
+ * The helper looks at hostile bytes, so it may have been taken over: it is believed nothing that
+ * can be checked.
+ */
 static void a_lying_helper_is_not_believed(void **state)
 {
 	static const char *const lies[] = {

@@ -59,8 +59,7 @@ int fake_set_peer_watermark(
 static void schedule_peer(
 	struct fake *f, enum fake_action_kind kind, const struct message *m, int64_t delay_ms)
 {
-	_cleanup_(action_freep)
-	struct fake_action *a = NULL;
+	_cleanup_(action_freep) struct fake_action *a = NULL;
 
 	if (delay_ms < 0)
 		return;
@@ -88,8 +87,7 @@ static const struct world_reply *choose_reply(struct world_behaviour *b, const s
 static void schedule_reply(struct fake *f, const struct world_chat *c)
 {
 	const struct world_reply *r = choose_reply(&f->world.behaviour, c);
-	_cleanup_(action_freep)
-	struct fake_action *a = r ? action_new(f, FAKE_ACTION_REPLY) : NULL;
+	_cleanup_(action_freep) struct fake_action *a = r ? action_new(f, FAKE_ACTION_REPLY) : NULL;
 
 	if (!a || fake_dup(&a->chat_id, c->info.id) < 0)
 		return;
@@ -178,8 +176,7 @@ static void arrive(struct fake *f, struct message *m)
 
 static void action_run(struct task *t)
 {
-	_cleanup_(action_freep)
-	struct fake_action *a = (struct fake_action *)t;
+	_cleanup_(action_freep) struct fake_action *a = (struct fake_action *)t;
 
 	switch (a->kind) {
 	case FAKE_ACTION_ARRIVE:
@@ -199,8 +196,7 @@ static void action_run(struct task *t)
 
 int fake_act_arrive(struct fake *f, const struct message *m)
 {
-	_cleanup_(action_freep)
-	struct fake_action *a = action_new(f, FAKE_ACTION_ARRIVE);
+	_cleanup_(action_freep) struct fake_action *a = action_new(f, FAKE_ACTION_ARRIVE);
 
 	if (!a || world_copy_message(m, &a->message) < 0)
 		return -ENOMEM;

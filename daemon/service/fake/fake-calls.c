@@ -77,7 +77,8 @@ bool fake_take_fault(struct fake *f, enum fake_operation op, struct problem *ret
 	return true;
 }
 
-/* True when the call fails before it is looked at. A transfer takes its faults itself, on the way.
+/*
+ * True when the call fails before it is looked at. A transfer takes its faults itself, on the way.
  */
 static bool fails_early(struct service_call *c, struct problem *ret)
 {
@@ -112,8 +113,7 @@ static void call_run(struct task *t)
 int fake_call_new(struct service *s, enum fake_operation op, fake_answer_fn answer, const char *id,
 	void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep)
-	struct service_call *c = calloc(1, sizeof(*c));
+	_cleanup_(fake_call_freep) struct service_call *c = calloc(1, sizeof(*c));
 
 	if (!c || fake_dup(&c->id, id) < 0)
 		return -ENOMEM;

@@ -118,8 +118,7 @@ static void tell(struct fake_event *e, const struct service_events *events, void
 static void event_run(struct task *t)
 {
 	static const struct service_events nobody_listens;
-	_cleanup_(event_freep)
-	struct fake_event *e = (struct fake_event *)t;
+	_cleanup_(event_freep) struct fake_event *e = (struct fake_event *)t;
 	const struct service_events *events = e->fake->service.events;
 
 	tell(e, events ? events : &nobody_listens, e->fake->service.userdata);
@@ -140,8 +139,7 @@ static struct fake_event *event_new(struct fake *f, enum fake_event_kind kind)
 
 static struct fake_event *event_copy(const struct fake_event *e)
 {
-	_cleanup_(event_freep)
-	struct fake_event *copy = event_new(e->fake, e->kind);
+	_cleanup_(event_freep) struct fake_event *copy = event_new(e->fake, e->kind);
 
 	if (!copy || fake_dup(&copy->chat_id, e->chat_id) < 0 ||
 		fake_dup(&copy->message_id, e->message_id) < 0 ||
@@ -237,8 +235,7 @@ void fake_tell_greeted(struct fake *f)
 
 void fake_tell_token(struct fake *f)
 {
-	_cleanup_(event_freep)
-	struct fake_event *e = event_new(f, FAKE_EVENT_TOKEN);
+	_cleanup_(event_freep) struct fake_event *e = event_new(f, FAKE_EVENT_TOKEN);
 
 	if (e && fake_dup(&e->message_id, f->token) == 0)
 		schedule_add(&f->schedule, &TAKE_PTR(e)->task, 0);
@@ -254,8 +251,7 @@ void fake_tell_resync(struct fake *f)
 
 void fake_tell_message(struct fake *f, const struct message *m)
 {
-	_cleanup_(event_freep)
-	struct fake_event *e = event_new(f, FAKE_EVENT_MESSAGE);
+	_cleanup_(event_freep) struct fake_event *e = event_new(f, FAKE_EVENT_MESSAGE);
 	const struct user *author = world_find_user(&f->world, m->user_id);
 
 	if (!e || world_copy_message(m, &e->message) < 0)
@@ -266,8 +262,7 @@ void fake_tell_message(struct fake *f, const struct message *m)
 
 void fake_tell_accepted(struct fake *f, const struct message *m)
 {
-	_cleanup_(event_freep)
-	struct fake_event *e = event_new(f, FAKE_EVENT_ACCEPTED);
+	_cleanup_(event_freep) struct fake_event *e = event_new(f, FAKE_EVENT_ACCEPTED);
 
 	if (!e || fake_dup(&e->message_id, m->id) < 0 || fake_dup(&e->chat_id, m->chat_id) < 0)
 		return;
@@ -278,8 +273,7 @@ void fake_tell_accepted(struct fake *f, const struct message *m)
 
 void fake_tell_rejected(struct fake *f, const char *message_id, const struct problem *p)
 {
-	_cleanup_(event_freep)
-	struct fake_event *e = event_new(f, FAKE_EVENT_REJECTED);
+	_cleanup_(event_freep) struct fake_event *e = event_new(f, FAKE_EVENT_REJECTED);
 
 	if (!e || fake_dup(&e->message_id, message_id) < 0)
 		return;
@@ -291,8 +285,7 @@ void fake_tell_rejected(struct fake *f, const char *message_id, const struct pro
 void fake_tell_watermark(struct fake *f, enum fake_event_kind kind, const char *chat_id,
 	const char *message_id, const char *user_id)
 {
-	_cleanup_(event_freep)
-	struct fake_event *e = event_new(f, kind);
+	_cleanup_(event_freep) struct fake_event *e = event_new(f, kind);
 
 	if (e && fake_dup(&e->chat_id, chat_id) == 0 && fake_dup(&e->message_id, message_id) == 0 &&
 		fake_dup(&e->user_id, user_id) == 0)

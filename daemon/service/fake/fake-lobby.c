@@ -126,8 +126,7 @@ static bool answer_list(struct service_call *c, const struct problem *p)
 static int lobby_list_chats(struct service *s, const struct chat_page_query *q, service_chats_fn fn,
 	void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep)
-	struct service_call *c = NULL;
+	_cleanup_(fake_call_freep) struct service_call *c = NULL;
 	int r = fake_call_new(s, FAKE_LIST_CHATS, answer_list, NULL, userdata, &c);
 
 	if (r < 0 || fake_dup(&c->before, q->changed_after) < 0 ||

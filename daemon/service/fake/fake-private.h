@@ -142,7 +142,8 @@ struct service_call {
 	struct fake_transfer *transfer;
 };
 
-/* fake-events.c: tellers take what they tell by copy; short memory loses the event, as networks do.
+/*
+ * fake-events.c: tellers take what they tell by copy; short memory loses the event, as networks do.
  */
 void fake_tell_closed(struct fake *f, const struct problem *p);
 void fake_tell_greeted(struct fake *f);

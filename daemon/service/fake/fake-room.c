@@ -90,8 +90,7 @@ static bool answer_list(struct service_call *c, const struct problem *p)
 static int room_list_messages(struct service *s, const struct message_page_query *q,
 	service_messages_fn fn, void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep)
-	struct service_call *c = NULL;
+	_cleanup_(fake_call_freep) struct service_call *c = NULL;
 	int r;
 
 	if (q->after_id && q->before_id)

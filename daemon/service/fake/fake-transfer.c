@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Bytes go up and down in steps, one a turn, so that they can be watched, cancelled and broken off.
+/*
+ * Bytes go up and down in steps, one a turn, so that they can be watched, cancelled and broken off.
  */
 #include "service/fake/fake-private.h"
 
@@ -87,8 +88,7 @@ static bool go_on(struct service_call *c)
 static int transfer_new(struct service *s, enum fake_operation op, fake_answer_fn answer,
 	const struct attachment *a, void *userdata, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep)
-	struct service_call *c = NULL;
+	_cleanup_(fake_call_freep) struct service_call *c = NULL;
 	int r = fake_call_new(s, op, answer, a->id, userdata, &c);
 
 	if (r < 0)
@@ -234,8 +234,7 @@ static bool step_upload(struct service_call *c, const struct problem *p)
 static int attachments_upload(
 	struct service *s, const struct upload_request *r, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep)
-	struct service_call *c = NULL;
+	_cleanup_(fake_call_freep) struct service_call *c = NULL;
 	struct fake_transfer *t;
 	int e = transfer_new(s, FAKE_UPLOAD, step_upload, r->attachment, r->userdata, &c);
 
@@ -365,8 +364,7 @@ static bool step_download(struct service_call *c, const struct problem *p)
 static int attachments_download(
 	struct service *s, const struct download_request *r, struct service_call **ret)
 {
-	_cleanup_(fake_call_freep)
-	struct service_call *c = NULL;
+	_cleanup_(fake_call_freep) struct service_call *c = NULL;
 	struct fake_transfer *t;
 	int e = transfer_new(s, FAKE_DOWNLOAD, step_download, r->attachment, r->userdata, &c);
 

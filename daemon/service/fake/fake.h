@@ -72,11 +72,13 @@ unsigned fake_service_count_calls(struct service *s, enum fake_operation op);
 /* Uploads or downloads (by `op`) that have not ended: for tests of how many run at once. */
 unsigned fake_service_count_running(struct service *s, enum fake_operation op);
 
-/* The session ends with on_closed; what was under way in it is lost. `p` NULL: a transient problem.
+/*
+ * The session ends with on_closed; what was under way in it is lost. `p` NULL: a transient problem.
  */
 void fake_service_drop(struct service *s, const struct problem *p);
 
-/* While set, messages are accepted but nobody is told; then those of the present session are told.
+/*
+ * While set, messages are accepted but nobody is told; then those of the present session are told.
  */
 void fake_service_withhold_acks(struct service *s, bool withhold);
 
@@ -92,15 +94,19 @@ void fake_service_reorder_events(struct service *s, unsigned count);
 /* Cursors and states given out so far are not known any more, and on_resync says so. */
 void fake_service_resync(struct service *s);
 
-/* The next call finds the token expired: one login for it, then on_token; a refused one ends in
- * UNAUTHORISED. */
+/*
+ * The next call finds the token expired: one login for it, then on_token; a refused one ends in
+ * UNAUTHORISED.
+ */
 void fake_service_expire_token(struct service *s);
 
 /* From now on every sign-in is refused, or accepted again. */
 void fake_service_refuse_logins(struct service *s, bool refuse);
 
-/* A message that somebody else's device, or the user's other one, hands to the network. Strings are
- * copied. */
+/*
+ * A message that somebody else's device, or the user's other one, hands to the network. Strings are
+ * copied.
+ */
 struct fake_message {
 	const char *chat_id; /* NULL: the chat with `user_id`, made if need be */
 	const char *user_id; /* who wrote it; the user's own id: from another device; somebody
@@ -112,7 +118,8 @@ struct fake_message {
 	bool silent; /* placed, but not told: the next one leaves a gap */
 };
 
-/* 0 and the message's place; -ENOENT without such a chat; -EEXIST for an id that is there; -ENOMEM.
+/*
+ * 0 and the message's place; -ENOENT without such a chat; -EEXIST for an id that is there; -ENOMEM.
  */
 int fake_service_inject(struct service *s, const struct fake_message *m, int64_t *ret_seq);
 

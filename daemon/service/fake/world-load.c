@@ -253,7 +253,7 @@ static int load_attachments(struct loader *l, struct message *m, const cJSON *ar
 	const cJSON *json;
 	int r = 0;
 
-	cJSON_ArrayForEach (json, array) {
+	cJSON_ArrayForEach(json, array) {
 		r = load_attachment(l, m, json);
 		if (r < 0)
 			break;
@@ -307,7 +307,7 @@ static int load_chat(struct loader *l, const cJSON *json)
 	c = world_add_chat(l->world, j.id, j.user_id, j.created_at);
 	if (!c)
 		return -ENOMEM;
-	cJSON_ArrayForEach (message, j.messages) {
+	cJSON_ArrayForEach(message, j.messages) {
 		r = load_message(l, c, message);
 		if (r < 0)
 			return r;
@@ -367,7 +367,7 @@ static int load_each(
 {
 	const cJSON *json;
 
-	cJSON_ArrayForEach (json, array) {
+	cJSON_ArrayForEach(json, array) {
 		int r = load(l, json);
 
 		if (r < 0)
@@ -419,8 +419,7 @@ static int load_json(struct loader *l, const cJSON *json)
 int world_load(struct world *w, const char *json_path, struct json_error *ret_error)
 {
 	struct loader l = { w, json_path, clock_wall_ms(), ret_error };
-	_cleanup_(cJSON_Deletep)
-	cJSON *json = NULL;
+	_cleanup_(cJSON_Deletep) cJSON *json = NULL;
 	struct buffer text = { 0 };
 	int r;
 

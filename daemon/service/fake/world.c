@@ -139,8 +139,7 @@ DEFINE_CLEANUP(struct world_chat *, world_chat_free)
 struct world_chat *world_add_chat(
 	struct world *w, const char *id, const char *user_id, int64_t created_at)
 {
-	_cleanup_(world_chat_freep)
-	struct world_chat *c = NULL;
+	_cleanup_(world_chat_freep) struct world_chat *c = NULL;
 	struct world_chat *old = find_any_chat_with(w, user_id), **grown;
 	char made[UUID_STRING_SIZE];
 
@@ -178,8 +177,7 @@ DEFINE_CLEANUP(struct world_attachment *, world_attachment_free)
 
 struct world_attachment *world_add_attachment(struct world *w, const char *id)
 {
-	_cleanup_(world_attachment_freep)
-	struct world_attachment *a = calloc(1, sizeof(*a));
+	_cleanup_(world_attachment_freep) struct world_attachment *a = calloc(1, sizeof(*a));
 	struct world_attachment **grown;
 
 	if (!a || copy_string(&a->info.id, id) < 0)

@@ -71,8 +71,10 @@ struct world {
 	struct world_behaviour behaviour;
 };
 
-/* Fills `w` (zeroed) from a file; the format is described in fake.h. Negative errno and a text for
- * people. */
+/*
+ * Fills `w` (zeroed) from a file; the format is described in fake.h. Negative errno and a text for
+ * people.
+ */
 int world_load(struct world *w, const char *json_path, struct json_error *ret_error);
 void world_clear(struct world *w);
 
@@ -82,8 +84,10 @@ struct world_chat *world_find_chat(const struct world *w, const char *id);
 struct world_chat *world_find_chat_with(const struct world *w, const char *user_id);
 struct world_attachment *world_find_attachment(const struct world *w, const char *id);
 
-/* Adders return NULL when memory is short. A chat without `id` gets one; so does a deleted one its
- * place back. */
+/*
+ * Adders return NULL when memory is short. A chat without `id` gets one; so does a deleted one its
+ * place back.
+ */
 struct user *world_add_user(
 	struct world *w, const char *id, const char *name, const char *picture_url);
 struct world_chat *world_add_chat(
