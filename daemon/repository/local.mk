@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LTLIBRARIES += libchatd-repository.la
+libchatd_repository_la_SOURCES = \
+	daemon/repository/account.c \
+	daemon/repository/catchup.c \
+	daemon/repository/lobby.c \
+	daemon/repository/media-open.c daemon/repository/media-open.h \
+	daemon/repository/outbox.c \
+	daemon/repository/parts.h \
+	daemon/repository/photos.c \
+	daemon/repository/receipts.c \
+	daemon/repository/repository.c daemon/repository/repository.h \
+	daemon/repository/room.c \
+	daemon/repository/session.c \
+	daemon/repository/transfer.c
+libchatd_repository_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
+libchatd_repository_la_LIBADD = $(SODIUM_LIBS)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the product does, between the API above and store and service below. One struct repository is one account;
- * its files are its parts: account, lobby, room, outbox, receipts, sync, transfer.
+ * What the product does, between the API above and store and service below. One struct repository
+ * is one account; its files are its parts: account, lobby, room, outbox, receipts, sync, transfer.
  *
- * Functions that may have to ask the network take a callback. It is called exactly once with `failure` NULL on
- * success, possibly before the function returns, unless repository_free comes first. What a callback reports has been
- * written in this turn's transaction, so a reply that depends on it goes through the commit barrier.
+ * Functions that may have to ask the network take a callback. It is called exactly once with
+ * `failure` NULL on success, possibly before the function returns, unless repository_free comes
+ * first. What a callback reports has been written in this turn's transaction, so a reply that
+ * depends on it goes through the commit barrier.
  */
 #pragma once
 
@@ -28,10 +29,13 @@ struct repository_options {
 	struct store *store;
 	struct service *service;
 	const char *preview_helper; /* path of chatd-preview */
-	uint64_t seed;              /* of the jitter */
+	uint64_t seed;		    /* of the jitter */
 };
 
-/* All of `o` is borrowed until repository_free; strings are copied. Reads the account and starts nothing. */
+/*
+ * All of `o` is borrowed until repository_free; strings are copied. Reads the account and starts
+ * nothing.
+ */
 int repository_new(const struct repository_options *o, struct repository **ret);
 
 /* Says goodbye to the server if connected. Takes NULL, returns NULL. */
@@ -44,12 +48,12 @@ void repository_start(struct repository *r);
 /* What observers are told, outside the durable changes. */
 
 enum session_state {
-	SESSION_OFFLINE,        /* no account, or told to stay offline */
+	SESSION_OFFLINE, /* no account, or told to stay offline */
 	SESSION_CONNECTING,
 	SESSION_GREETING,
 	SESSION_CATCHING_UP,
-	SESSION_LIVE,           /* only while the server answers */
-	SESSION_BACKOFF,        /* waiting before the next attempt */
+	SESSION_LIVE,		/* only while the server answers */
+	SESSION_BACKOFF,	/* waiting before the next attempt */
 	SESSION_LOGIN_REQUIRED, /* the server refused the credentials; no further attempts */
 	SESSION_LOCKED,
 	SESSION_SUSPENDED,
@@ -59,9 +63,9 @@ const char *session_state_to_string(enum session_state s);
 
 struct session_status {
 	enum session_state state;
-	int64_t since;           /* ms since 1970 */
+	int64_t since;		 /* ms since 1970 */
 	int64_t next_attempt_at; /* 0: none planned */
-	const char *last_error;  /* borrowed; NULL: none since the last LIVE */
+	const char *last_error;	 /* borrowed; NULL: none since the last LIVE */
 };
 
 struct repository_status {
@@ -83,34 +87,40 @@ struct repository_observer {
 };
 
 /* At most 4; `o` static. */
-void repository_add_observer(struct repository *r, const struct repository_observer *o, void *userdata);
+void repository_add_observer(
+	struct repository *r, const struct repository_observer *o, void *userdata);
 
 /* Account. */
 
 typedef void (*repository_done_fn)(void *userdata, const struct failure *failure);
 
 /*
- * Signs in and starts the first sync. Failures: INVALID (not a URL), DENIED (wrong password), OFFLINE (no answer),
- * CONFLICT (another user is signed in here), BUSY (a login is under way).
+ * Signs in and starts the first sync. Failures: INVALID (not a URL), DENIED (wrong password),
+ * OFFLINE (no answer), CONFLICT (another user is signed in here), BUSY (a login is under way).
  */
-void account_login(struct repository *r, const char *server, const char *user_id, const char *password,
-	repository_done_fn fn, void *userdata);
+void account_login(struct repository *r, const char *server, const char *user_id,
+	const char *password, repository_done_fn fn, void *userdata);
 
 /* Lobby. */
 
 typedef void (*repository_id_fn)(void *userdata, const struct failure *failure, const char *id);
 
-/* The chat with a user, made at the server if need be. Failures: NOT_FOUND (no such user), OFFLINE, LOGIN_REQUIRED. */
-void lobby_create_chat(struct repository *r, const char *user_id, repository_id_fn fn, void *userdata);
+/*
+ * The chat with a user, made at the server if need be. Failures: NOT_FOUND (no such user), OFFLINE,
+ * LOGIN_REQUIRED.
+ */
+void lobby_create_chat(
+	struct repository *r, const char *user_id, repository_id_fn fn, void *userdata);
 
 /* Makes sure that the user is in the store, asking the server if not. */
-void lobby_fetch_user(struct repository *r, const char *user_id, repository_done_fn fn, void *userdata);
+void lobby_fetch_user(
+	struct repository *r, const char *user_id, repository_done_fn fn, void *userdata);
 
 /* Room. */
 
 /* A photo to send: the caller's descriptor (borrowed for the call) or a path. */
 struct room_photo {
-	int fd;           /* -1: open `path` */
+	int fd;		  /* -1: open `path` */
 	const char *path; /* absolute */
 	const char *name; /* file name to show; NULL: the path's last part, or none */
 };
@@ -128,19 +138,21 @@ struct room_send {
 };
 
 /*
- * Takes a message over: once `fn` has reported success and the turn is committed it will be delivered, or be FAILED
- * with the server's reason. The same message_id again succeeds without a second message; with another content it is a
- * CONFLICT. Failures: NOT_FOUND (chat), LOGIN_REQUIRED (never signed in), INVALID, UNSUPPORTED (not an image),
- * TOO_LARGE. Copies what it keeps.
+ * Takes a message over: once `fn` has reported success and the turn is committed it will be
+ * delivered, or be FAILED with the server's reason. The same message_id again succeeds without a
+ * second message; with another content it is a CONFLICT. Failures: NOT_FOUND (chat), LOGIN_REQUIRED
+ * (never signed in), INVALID, UNSUPPORTED (not an image), TOO_LARGE. Copies what it keeps.
  */
-void room_send(struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata);
+void room_send(
+	struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata);
 
 /*
- * Sees to it that `limit` messages before `before_id` (NULL: the newest) are in the store, as far as the chat's history
- * has them and the server can be asked. Succeeds offline too, with what is there. NOT_FOUND: chat or message.
+ * Sees to it that `limit` messages before `before_id` (NULL: the newest) are in the store, as far
+ * as the chat's history has them and the server can be asked. Succeeds offline too, with what is
+ * there. NOT_FOUND: chat or message.
  */
-void room_load_history(struct repository *r, const char *chat_id, const char *before_id, int64_t limit,
-	repository_done_fn fn, void *userdata);
+void room_load_history(struct repository *r, const char *chat_id, const char *before_id,
+	int64_t limit, repository_done_fn fn, void *userdata);
 
 /* True while messages older than the oldest stored one are known to exist. */
 bool room_has_older_history(struct repository *r, const char *chat_id);
@@ -151,9 +163,15 @@ int room_mark_read(struct repository *r, const char *chat_id, const char *messag
 
 /* Attachments. */
 
-/* Asks for the full bytes; returns at once, follow attachment.updated. No effect when they are here or coming. */
+/*
+ * Asks for the full bytes; returns at once, follow attachment.updated. No effect when they are here
+ * or coming.
+ */
 int transfer_download(struct repository *r, const char *attachment_id, struct failure *ret_failure);
 
-/* A sealed read-only memfd with the bytes of a variant, owned by the caller. NOT_FOUND; BUSY while not all are here. */
-int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v, int *ret_fd,
-	int64_t *ret_size, struct failure *ret_failure);
+/*
+ * A sealed read-only memfd with the bytes of a variant, owned by the caller. NOT_FOUND; BUSY while
+ * not all are here.
+ */
+int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v,
+	int *ret_fd, int64_t *ret_size, struct failure *ret_failure);

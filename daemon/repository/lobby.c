@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+
+#include "repository/parts.h"
+
+/* A question to the server on a frontend's behalf. */
+struct lobby_call {
+	struct repository *repository;
+	struct service_call *call;
+	repository_id_fn id_fn;
+	repository_done_fn done_fn;
+	void *userdata;
+	TAILQ_ENTRY(lobby_call) entry;
+};
+
+static struct lobby_call *call_new(struct repository *r, void *userdata)
+{
+	struct lobby_call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->repository = r;
+	c->userdata = userdata;
+	TAILQ_INSERT_TAIL(&r->lobby_calls, c, entry);
+	return c;
+}
+
+static void call_end(struct lobby_call *c, const struct failure *f, const char *id)
+{
+	struct lobby_call ended = *c;
+
+	TAILQ_REMOVE(&c->repository->lobby_calls, c, entry);
+	free(c);
+	if (ended.id_fn)
+		ended.id_fn(ended.userdata, f, id);
+	else
+		ended.done_fn(ended.userdata, f);
+}
+
+void lobby_done(struct repository *r)
+{
+	struct lobby_call *c;
+
+	while ((c = TAILQ_FIRST(&r->lobby_calls))) {
+		service_call_cancel(r->service, c->call);
+		TAILQ_REMOVE(&r->lobby_calls, c, entry);
+		free(c);
+	}
+}
+
+int lobby_put_users(struct repository *r, const struct user *users, size_t n)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < n && e == 0; i++)
+		e = store_user_put(r->store, &users[i]);
+	return e;
+}
+
+/* 0 when the server may be asked, else a filled failure. */
+static int check_online(struct repository *r, struct failure *f)
+{
+	if (!r->account.signed_in || r->account.refused)
+		return failure_from_errno(f, -EKEYEXPIRED);
+	return session_is_up(r) ? 0 : failure_from_errno(f, -ENOTCONN);
+}
+
+static int store_chat(struct repository *r, const struct chat *chat, const struct user *peer)
+{
+	int e = store_begin(r->store);
+
+	if (e < 0)
+		return e;
+	if (peer)
+		e = store_user_put(r->store, peer);
+	e = e < 0 ? e : store_chat_put(r->store, chat);
+	store_end(r->store, e < 0);
+	return e;
+}
+
+static void on_chat(
+	void *userdata, const struct problem *p, const struct chat *chat, const struct user *peer)
+{
+	struct lobby_call *c = userdata;
+	struct repository *r = c->repository;
+	struct failure failure;
+	int e = 0;
+
+	if (p) {
+		failure_from_problem(&failure, p);
+	} else {
+		e = store_chat(r, chat, peer);
+		if (e < 0)
+			failure_from_errno(&failure, e);
+	}
+	call_end(c, p || e < 0 ? &failure : NULL, p ? NULL : chat->id);
+	catchup_fill_gaps(r);
+}
+
+static int known_chat(void *userdata, const struct chat_info *c)
+{
+	if (c->provisional)
+		return -ENOENT;
+	snprintf(userdata, ID_SIZE, "%s", c->id);
+	return 0;
+}
+
+void lobby_create_chat(
+	struct repository *r, const char *user_id, repository_id_fn fn, void *userdata)
+{
+	char chat_id[ID_SIZE];
+	struct lobby_call *c;
+	struct failure f;
+	int e;
+
+	if (store_chat_get_by_user(r->store, user_id, known_chat, chat_id) == 0) {
+		fn(userdata, NULL, chat_id);
+		return;
+	}
+	e = check_online(r, &f);
+	c = e < 0 ? NULL : call_new(r, userdata);
+	if (!c) {
+		if (e == 0)
+			failure_from_errno(&f, -ENOMEM);
+		fn(userdata, &f, NULL);
+		return;
+	}
+	c->id_fn = fn;
+	e = r->service->lobby->create_chat(r->service, user_id, on_chat, c, &c->call);
+	if (e < 0) {
+		failure_from_errno(&f, e);
+		call_end(c, &f, NULL);
+	}
+}
+
+static void on_user(void *userdata, const struct problem *p, const struct user *user)
+{
+	struct lobby_call *c = userdata;
+	struct failure failure;
+	int e = 0;
+
+	if (p) {
+		failure_from_problem(&failure, p);
+	} else {
+		e = store_user_put(c->repository->store, user);
+		if (e < 0)
+			failure_from_errno(&failure, e);
+	}
+	call_end(c, p || e < 0 ? &failure : NULL, NULL);
+}
+
+static int known_user(void *userdata, const struct user *u)
+{
+	return 0;
+}
+
+void lobby_fetch_user(
+	struct repository *r, const char *user_id, repository_done_fn fn, void *userdata)
+{
+	struct lobby_call *c;
+	struct failure f;
+	int e;
+
+	if (store_user_get(r->store, user_id, known_user, NULL) == 0) {
+		fn(userdata, NULL);
+		return;
+	}
+	e = check_online(r, &f);
+	c = e < 0 ? NULL : call_new(r, userdata);
+	if (!c) {
+		if (e == 0)
+			failure_from_errno(&f, -ENOMEM);
+		fn(userdata, &f);
+		return;
+	}
+	c->done_fn = fn;
+	e = r->service->lobby->get_user(r->service, user_id, on_user, c, &c->call);
+	if (e < 0) {
+		failure_from_errno(&f, e);
+		call_end(c, &f, NULL);
+	}
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The outbox is the set of PENDING messages in the store. They are handed to the service in order
+ * of sending, several unacknowledged at a time, and again after every reconnect, under the same id,
+ * which lets the server drop repeats. A message whose photos are not up yet is passed over without
+ * holding the others back.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "repository/parts.h"
+
+#define ACK_TIMEOUT_US 30000000
+#define NAMING_BASE_MS 1000
+#define NAMING_CAP_MS 300000
+#define LOOK_AT 64
+
+struct flight {
+	char message_id[ID_SIZE];
+	uint64_t sent_us;
+	TAILQ_ENTRY(flight) entry;
+};
+
+static struct flight *find_flight(struct outbox *o, const char *message_id)
+{
+	struct flight *f;
+
+	TAILQ_FOREACH(f, &o->flights, entry)
+		if (strcmp(f->message_id, message_id) == 0)
+			return f;
+	return NULL;
+}
+
+static void land(struct outbox *o, struct flight *f)
+{
+	if (!f)
+		return;
+	TAILQ_REMOVE(&o->flights, f, entry);
+	o->n_flights--;
+	free(f);
+}
+
+static void land_all(struct outbox *o)
+{
+	while (!TAILQ_EMPTY(&o->flights))
+		land(o, TAILQ_FIRST(&o->flights));
+	loop_timer_stop(o->ack_timeout);
+}
+
+static void watch_oldest(struct repository *r)
+{
+	struct flight *oldest = TAILQ_FIRST(&r->outbox.flights);
+	uint64_t age;
+
+	if (!oldest) {
+		loop_timer_stop(r->outbox.ack_timeout);
+		return;
+	}
+	age = clock_monotonic_us() - oldest->sent_us;
+	loop_timer_start_us(r->outbox.ack_timeout, age < ACK_TIMEOUT_US ? ACK_TIMEOUT_US - age : 0);
+}
+
+static void on_ack_timeout(void *userdata)
+{
+	sync_restart(userdata, "the server did not acknowledge a message");
+}
+
+static int launch(struct repository *r, const struct message *m)
+{
+	struct outbox *o = &r->outbox;
+	struct flight *f = calloc(1, sizeof(*f));
+	int e;
+
+	if (!f)
+		return -ENOMEM;
+	e = r->service->room->send(r->service, m);
+	if (e < 0) {
+		free(f);
+		return e;
+	}
+	snprintf(f->message_id, sizeof(f->message_id), "%s", m->id);
+	f->sent_us = clock_monotonic_us();
+	TAILQ_INSERT_TAIL(&o->flights, f, entry);
+	o->n_flights++;
+	if (o->n_flights == 1)
+		watch_oldest(r);
+	return 0;
+}
+
+struct look {
+	struct repository *repository;
+	unsigned seen;
+};
+
+static int consider(void *userdata, const struct message *m, int64_t number)
+{
+	struct look *look = userdata;
+	struct repository *r = look->repository;
+	int e = 0;
+
+	if (r->outbox.n_flights >= r->sync.max_in_flight)
+		return -ENOBUFS;
+	if (!find_flight(&r->outbox, m->id) && !store_message_awaits_upload(r->store, m->id) &&
+		!store_chat_is_provisional(r->store, m->chat_id))
+		e = launch(r, m);
+	if (e < 0)
+		return e;
+	r->outbox.cursor = number;
+	look->seen++;
+	return 0;
+}
+
+static void name_next_chat(struct repository *r);
+
+/* Sends what is PENDING and committed. What this turn has written waits for its commit. */
+static void on_flush(void *userdata, int error)
+{
+	struct look look = { .repository = userdata };
+	struct repository *r = userdata;
+	int e;
+
+	if (error < 0 || !session_is_up(r))
+		return;
+	if (!store_is_committed(r->store)) {
+		barrier_after_commit(r->barrier, &r->outbox.flush);
+		return;
+	}
+	do {
+		look.seen = 0;
+		e = store_outbox_list(r->store, r->outbox.cursor, LOOK_AT, consider, &look);
+	} while (e == 0 && look.seen == LOOK_AT);
+	if (e < 0 && e != -ENOBUFS && e != -ENOTCONN)
+		sync_restart(r, "the outbox could not be sent");
+	else
+		name_next_chat(r);
+}
+
+void outbox_schedule(struct repository *r, bool from_start)
+{
+	if (from_start)
+		r->outbox.cursor = 0;
+	barrier_after_commit(r->barrier, &r->outbox.flush);
+}
+
+void outbox_accepted(struct repository *r, const char *message_id, int64_t seq, int64_t created_at)
+{
+	int e;
+
+	land(&r->outbox, find_flight(&r->outbox, message_id));
+	watch_oldest(r);
+	e = store_begin(r->store);
+	if (e == 0) {
+		e = store_message_accept(r->store, message_id, seq, created_at);
+		store_end(r->store, e < 0);
+	}
+	if (e < 0 && e != -ENOENT)
+		sync_restart(r, "an acknowledgement could not be stored");
+	outbox_schedule(r, false);
+	catchup_fill_gaps(r);
+}
+
+void outbox_rejected(struct repository *r, const char *message_id, const struct problem *p)
+{
+	int e;
+
+	land(&r->outbox, find_flight(&r->outbox, message_id));
+	watch_oldest(r);
+	e = store_message_fail(r->store, message_id,
+		p->title ? p->title : "the server refused the message", p->detail);
+	if (e < 0 && e != -ENOENT)
+		sync_restart(r, "a refusal could not be stored");
+	outbox_schedule(r, false);
+}
+
+/* Chats that began here, without the server, get their name before their messages go. */
+static void on_named(
+	void *userdata, const struct problem *p, const struct chat *chat, const struct user *peer)
+{
+	struct repository *r = userdata;
+	struct outbox *o = &r->outbox;
+	int e = 0;
+
+	o->naming = NULL;
+	if (p && p->class == PROBLEM_UNAUTHORISED) {
+		sync_refused(r, p);
+		return;
+	}
+	if (p && p->class == PROBLEM_TRANSIENT) {
+		loop_timer_start_us(o->naming_retry,
+			(uint64_t)backoff_next(&o->naming_backoff, p->retry_after_ms) * 1000);
+		return;
+	}
+	backoff_reset(&o->naming_backoff);
+	if (p)
+		e = store_chat_fail_pending(r->store, o->naming_chat,
+			p->title ? p->title : "the server refused the chat", p->detail);
+	else
+		e = peer ? store_user_put(r->store, peer) : 0;
+	if (e == 0 && !p)
+		e = store_chat_put(r->store, chat);
+	if (e < 0)
+		sync_restart(r, "a chat could not be stored");
+	outbox_schedule(r, true);
+	catchup_fill_gaps(r);
+}
+
+static void name_next_chat(struct repository *r)
+{
+	struct outbox *o = &r->outbox;
+	char user_id[ID_SIZE];
+
+	if (o->naming || loop_timer_is_running(o->naming_retry))
+		return;
+	if (store_chat_next_provisional(r->store, user_id, o->naming_chat) == 0)
+		r->service->lobby->create_chat(r->service, user_id, on_named, r, &o->naming);
+}
+
+static void on_naming_retry(void *userdata)
+{
+	struct repository *r = userdata;
+
+	if (session_is_up(r))
+		name_next_chat(r);
+}
+
+void outbox_session_began(struct repository *r)
+{
+	land_all(&r->outbox);
+	outbox_schedule(r, true);
+}
+
+void outbox_session_ended(struct repository *r)
+{
+	struct outbox *o = &r->outbox;
+
+	land_all(o);
+	loop_timer_stop(o->naming_retry);
+	o->naming = service_call_cancel(r->service, o->naming);
+}
+
+int outbox_init(struct repository *r, uint64_t seed)
+{
+	struct outbox *o = &r->outbox;
+
+	o->flush = (struct barrier_effect){ .fn = on_flush, .userdata = r };
+	backoff_init(&o->naming_backoff, NAMING_BASE_MS, NAMING_CAP_MS, seed);
+	o->ack_timeout = loop_timer_new(r->loop, on_ack_timeout, r);
+	o->naming_retry = loop_timer_new(r->loop, on_naming_retry, r);
+	return o->ack_timeout && o->naming_retry ? 0 : -ENOMEM;
+}
+
+void outbox_done(struct repository *r)
+{
+	struct outbox *o = &r->outbox;
+
+	if (o->ack_timeout)
+		outbox_session_ended(r);
+	barrier_forget(r->barrier, &o->flush);
+	o->ack_timeout = loop_timer_free(o->ack_timeout);
+	o->naming_retry = loop_timer_free(o->naming_retry);
+}

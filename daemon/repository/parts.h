@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The parts of a repository and what they ask of each other. Internal to the layer. */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "base/backoff.h"
+#include "repository/repository.h"
+#include "store/write.h"
+
+#define ID_SIZE 65
+#define MAX_OBSERVERS 4
+
+/* The account that is signed in, as the store has it. Strings are owned. */
+struct account {
+	bool signed_in;
+	bool refused; /* the server did not accept the password any more */
+	char *server, *user_id, *user_name, *password, *device_id;
+	struct login *login; /* one under way, or NULL */
+};
+
+struct gap_job;
+TAILQ_HEAD(gap_jobs, gap_job);
+
+/* The session with the network and the catching up after each greeting. */
+struct sync {
+	enum session_state state;
+	int64_t since;
+	int64_t next_attempt_at;
+	uint64_t live_since_us;
+	char last_error[200];
+	struct backoff reconnect_backoff;
+	struct loop_timer *reconnect;
+	struct backoff request_backoff;
+	struct loop_timer *retry; /* of catch-up requests */
+	struct service_call *chats_call;
+	char after_chat[ID_SIZE]; /* where the paging of changed chats stands */
+	char *first_state; /* of the first page: what changed while paging is told again after it */
+	bool chats_done;
+	struct gap_jobs jobs;
+	unsigned n_jobs;
+	unsigned max_in_flight;
+};
+
+struct flight;
+TAILQ_HEAD(flights, flight);
+
+/* The PENDING messages of the store on their way out. */
+struct outbox {
+	struct barrier_effect flush;
+	struct flights flights; /* handed to the service, not answered yet; oldest first */
+	unsigned n_flights;
+	int64_t cursor; /* messages up to this number were looked at in this session */
+	struct loop_timer *ack_timeout;
+	struct service_call *naming; /* of a provisional chat */
+	char naming_chat[ID_SIZE];
+	struct loop_timer *naming_retry;
+	struct backoff naming_backoff;
+};
+
+struct told;
+TAILQ_HEAD(told_list, told);
+
+/* Watermarks to the server: the newest only, at most one a second a chat. */
+struct receipts {
+	struct barrier_effect flush;
+	struct told_list told;	   /* sent in this session, not yet taken for known to the server */
+	struct loop_timer *again;  /* for those held back */
+	struct loop_timer *settle; /* writes down what was told */
+};
+
+struct transfer_job;
+TAILQ_HEAD(transfer_jobs, transfer_job);
+struct import;
+TAILQ_HEAD(imports, import);
+
+/* Attachment bytes up and down. */
+struct transfers {
+	struct barrier_effect pump;
+	struct transfer_jobs jobs;
+	unsigned n_jobs;
+	struct backoff backoff;
+	struct loop_timer *retry;
+	struct imports imports; /* photos being prepared for messages not yet accepted */
+};
+
+struct history_load;
+TAILQ_HEAD(history_loads, history_load);
+
+struct lobby_call;
+TAILQ_HEAD(lobby_calls, lobby_call);
+
+struct repository {
+	struct event_loop *loop;
+	struct barrier *barrier;
+	struct store *store;
+	struct service *service;
+	char *preview_helper;
+	struct account account;
+	struct sync sync;
+	struct outbox outbox;
+	struct receipts receipts;
+	struct transfers transfers;
+	struct history_loads history_loads;
+	struct lobby_calls lobby_calls;
+	struct {
+		const struct repository_observer *observer;
+		void *userdata;
+	} observers[MAX_OBSERVERS];
+	unsigned n_observers;
+};
+
+/* Each part's beginning and end; the ends take half-built parts. */
+int account_init(struct repository *r);
+void account_done(struct repository *r);
+int sync_init(struct repository *r, uint64_t seed);
+void sync_done(struct repository *r);
+int outbox_init(struct repository *r, uint64_t seed);
+void outbox_done(struct repository *r);
+int receipts_init(struct repository *r);
+void receipts_done(struct repository *r);
+int transfers_init(struct repository *r, uint64_t seed);
+void transfers_done(struct repository *r);
+void room_done(struct repository *r);
+void lobby_done(struct repository *r);
+
+/* The one place where the session's state changes. `error` (for people) may be NULL. */
+void session_set_state(struct repository *r, enum session_state state, const char *error);
+
+/* True while the network takes and answers requests. */
+bool session_is_up(const struct repository *r);
+
+/*
+ * Opens the session, or sees to it that it will be; no effect while it is open or the account is
+ * refused.
+ */
+void sync_connect(struct repository *r);
+
+/* The session cannot be trusted any more: drop it, wait, catch up. For failures of our own. */
+void sync_restart(struct repository *r, const char *why);
+
+/* Forgets a session that was closed on purpose: as if there had been none. */
+void session_reset(struct repository *r);
+
+/*
+ * After a greeting: asks for the chats that changed, then for their messages. LIVE when all is
+ * here.
+ */
+void catchup_start(struct repository *r);
+void catchup_stop(struct repository *r);
+void catchup_retry(void *repository);
+
+/* Asks the server for whatever is missing of the chats that have a gap. */
+void catchup_fill_gaps(struct repository *r);
+
+/* The credentials were refused: no further attempt before the user signs in. */
+void sync_refused(struct repository *r, const struct problem *p);
+
+/* The network's events, one table for all parts. */
+extern const struct service_events sync_events;
+
+/* A session began: nothing of an earlier one is on its way. Ended: the same. */
+void outbox_session_began(struct repository *r);
+void outbox_session_ended(struct repository *r);
+
+/*
+ * Something may be ready to be sent: after the commit, look. `from_start`: at those looked at
+ * before, too.
+ */
+void outbox_schedule(struct repository *r, bool from_start);
+void outbox_accepted(struct repository *r, const char *message_id, int64_t seq, int64_t created_at);
+void outbox_rejected(struct repository *r, const char *message_id, const struct problem *p);
+
+/* The list of chats must be asked again: something came that it alone can explain. */
+void catchup_list_again(struct repository *r);
+
+void receipts_session_ended(struct repository *r);
+void receipts_schedule(struct repository *r);
+
+void transfers_session_began(struct repository *r);
+void transfers_schedule(struct repository *r);
+
+/* Decides, before a message is stored, what is to be fetched of its attachments by itself. */
+void transfers_plan(struct repository *r, struct message *m, bool live);
+
+/*
+ * Prepares the photos of `m`, which has a message_id, then stores the message and calls `fn`.
+ * Copies `m`.
+ */
+void photos_import(
+	struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata);
+void photos_done(struct repository *r);
+
+/* True while photos are prepared for a message of this id. */
+bool photos_importing(struct repository *r, const char *message_id);
+
+/*
+ * Stores a message ready to go, in its chat or, without one, in that with `user_id`. 0, or a filled
+ * failure. Takes over nothing.
+ */
+int room_store_pending(
+	struct repository *r, struct message *m, const char *user_id, struct failure *ret_failure);
+
+/* Stores what a page of the server's carries besides messages. */
+int lobby_put_users(struct repository *r, const struct user *users, size_t n);
+
+/* A failure in the API's terms for a problem of the network's. */
+void failure_from_problem(struct failure *f, const struct problem *p);
+
+/* Replaces an owned string by a copy; -ENOMEM leaves it. */
+int replace_string(char **to, const char *from);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Photos on their way into a message. Each goes through chatd-preview, one after another; what
+ * comes back is stored, and the message with it in the same turn: its bytes are committed first.
+ * Nobody has been told of the message before.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "preview/preview.h"
+#include "repository/parts.h"
+
+struct prepared {
+	int fd; /* what the frontend gave */
+	char *name;
+	struct preview_result result; /* valid once done */
+	bool done;
+};
+
+struct import {
+	struct repository *repository;
+	struct preview *preview;
+	char message_id[ID_SIZE];
+	char *chat_id, *user_id, *text;
+	int64_t created_at;
+	struct prepared photos[ROOM_PHOTOS_MAX];
+	size_t n_photos;
+	size_t next;
+	repository_id_fn fn;
+	void *userdata;
+	TAILQ_ENTRY(import) entry;
+};
+
+static void import_next(struct import *i);
+
+static struct import *import_free(struct import *i)
+{
+	for (size_t n = 0; n < i->n_photos; n++) {
+		struct prepared *p = &i->photos[n];
+
+		closep(&p->fd);
+		free(p->name);
+		if (p->done) {
+			closep(&p->result.full_fd);
+			closep(&p->result.preview_fd);
+		}
+	}
+	preview_cancel(i->preview);
+	free(i->chat_id);
+	free(i->user_id);
+	free(i->text);
+	free(i);
+	return NULL;
+}
+
+static void import_end(struct import *i, const struct failure *f)
+{
+	TAILQ_REMOVE(&i->repository->transfers.imports, i, entry);
+	i->fn(i->userdata, f, f ? NULL : i->message_id);
+	import_free(i);
+}
+
+static int store_bytes(
+	struct store *s, const char *attachment_id, enum attachment_variant v, int fd, int64_t size)
+{
+	uint8_t *bytes;
+	int r;
+
+	if (size <= 0)
+		return -EINVAL;
+	bytes = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	r = store_media_append(s, attachment_id, v, bytes, (size_t)size, false);
+	munmap(bytes, (size_t)size);
+	return r;
+}
+
+static int add_photo(struct import *i, struct prepared *p, struct message *m)
+{
+	struct store *store = i->repository->store;
+	struct attachment *a = message_add_attachment(m);
+	char id[UUID_STRING_SIZE];
+	int e;
+
+	if (!a)
+		return -ENOMEM;
+	uuid7_generate(id);
+	a->id = strdup(id);
+	a->mime = strdup(p->result.mime);
+	a->sha256 = strdup(p->result.sha256);
+	a->name = p->name ? strdup(p->name) : NULL;
+	if (!a->id || !a->mime || !a->sha256 || (p->name && !a->name))
+		return -ENOMEM;
+	a->size = p->result.full_size;
+	a->preview_size = p->result.preview_size;
+	a->width = p->result.width;
+	a->height = p->result.height;
+	a->status = ATTACHMENT_UPLOADING;
+	a->outgoing = a->full_stored = a->preview_stored = true;
+	e = store_bytes(store, id, VARIANT_FULL, p->result.full_fd, a->size);
+	return e < 0
+		? e
+		: store_bytes(store, id, VARIANT_PREVIEW, p->result.preview_fd, a->preview_size);
+}
+
+static int store_import(struct import *i, struct failure *f)
+{
+	struct message m = { .created_at = i->created_at, .outgoing = true };
+	int e = 0;
+
+	for (size_t n = 0; n < i->n_photos && e == 0; n++)
+		e = add_photo(i, &i->photos[n], &m);
+	m.id = i->message_id;
+	m.chat_id = i->chat_id;
+	m.user_id = i->repository->account.user_id;
+	m.text = i->text;
+	if (e < 0)
+		failure_from_errno(f, e);
+	else
+		e = room_store_pending(i->repository, &m, i->user_id, f);
+	m.id = m.chat_id = m.user_id = m.text = NULL;
+	message_clear(&m);
+	return e;
+}
+
+static void describe(struct failure *f, enum preview_error error)
+{
+	const char *text = preview_error_text(error);
+
+	switch (error) {
+	case PREVIEW_UNSUPPORTED:
+		failure_set(f, FAILURE_UNSUPPORTED, "%s", text);
+		break;
+	case PREVIEW_INVALID:
+		failure_set(f, FAILURE_INVALID, "%s", text);
+		break;
+	case PREVIEW_TOO_LARGE:
+		failure_set(f, FAILURE_TOO_LARGE, "%s", text);
+		break;
+	case PREVIEW_TIMED_OUT:
+		failure_set(f, FAILURE_BUSY, "%s", text);
+		break;
+	case PREVIEW_FAILED:
+		failure_set(f, FAILURE_INTERNAL, "%s", text);
+		break;
+	}
+}
+
+static void on_preview(
+	void *userdata, const enum preview_error *error, struct preview_result *result)
+{
+	struct import *i = userdata;
+	struct prepared *p = &i->photos[i->next];
+	struct failure f;
+
+	i->preview = NULL;
+	if (error) {
+		describe(&f, *error);
+		import_end(i, &f);
+		return;
+	}
+	p->result = *result;
+	p->done = true;
+	result->full_fd = result->preview_fd = -1;
+	i->next++;
+	import_next(i);
+}
+
+static void import_next(struct import *i)
+{
+	struct preview_options o = { .helper = i->repository->preview_helper };
+	struct failure f;
+	int e;
+
+	if (i->next == i->n_photos) {
+		e = store_import(i, &f);
+		import_end(i, e < 0 ? &f : NULL);
+		return;
+	}
+	e = preview_start(
+		i->repository->loop, &o, i->photos[i->next].fd, on_preview, i, &i->preview);
+	if (e < 0) {
+		failure_set(&f, FAILURE_INTERNAL, "the photo cannot be prepared: %s", strerror(-e));
+		import_end(i, &f);
+	}
+}
+
+static int take_name(const struct room_photo *photo, char **ret)
+{
+	const char *slash = photo->path ? strrchr(photo->path, '/') : NULL;
+
+	if (photo->name)
+		return replace_string(ret, photo->name);
+	return replace_string(ret, slash ? slash + 1 : photo->path);
+}
+
+/*
+ * The daemon reads a path with its own rights, which are the user's. Pipes and devices come by
+ * descriptor only.
+ */
+static int take_photo(const struct room_photo *photo, struct prepared *p, struct failure *f)
+{
+	struct stat st;
+
+	if (take_name(photo, &p->name) < 0)
+		return failure_from_errno(f, -ENOMEM);
+	if (photo->fd >= 0) {
+		p->fd = fcntl(photo->fd, F_DUPFD_CLOEXEC, 3);
+		return p->fd < 0 ? failure_from_errno(f, -ENOMEM) : 0;
+	}
+	p->fd = open(photo->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (p->fd < 0)
+		return errno == ENOENT
+			? failure_set(f, FAILURE_NOT_FOUND, "there is no file at this path")
+			: failure_set(f, FAILURE_DENIED, "the file cannot be read: %s",
+				  strerror(errno));
+	if (fstat(p->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return failure_set(f, FAILURE_INVALID, "the path is not that of a file");
+	return 0;
+}
+
+static int import_fill(struct import *i, const struct room_send *m, struct failure *f)
+{
+	int e;
+
+	snprintf(i->message_id, sizeof(i->message_id), "%s", m->message_id);
+	i->created_at = clock_wall_ms();
+	e = replace_string(&i->chat_id, m->chat_id);
+	e = e < 0 ? e : replace_string(&i->user_id, m->user_id);
+	e = e < 0 ? e : replace_string(&i->text, m->text);
+	if (e < 0)
+		return failure_from_errno(f, e);
+	for (size_t n = 0; n < m->n_photos; n++) {
+		i->photos[n].fd = -1;
+		i->n_photos++;
+		e = take_photo(&m->photos[n], &i->photos[n], f);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+void photos_import(
+	struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata)
+{
+	struct import *i = calloc(1, sizeof(*i));
+	struct failure f;
+
+	if (!i) {
+		failure_from_errno(&f, -ENOMEM);
+		fn(userdata, &f, NULL);
+		return;
+	}
+	*i = (struct import){ .repository = r, .fn = fn, .userdata = userdata };
+	TAILQ_INSERT_TAIL(&r->transfers.imports, i, entry);
+	if (import_fill(i, m, &f) < 0)
+		import_end(i, &f);
+	else
+		import_next(i);
+}
+
+bool photos_importing(struct repository *r, const char *message_id)
+{
+	const struct import *i;
+
+	TAILQ_FOREACH(i, &r->transfers.imports, entry)
+		if (strcmp(i->message_id, message_id) == 0)
+			return true;
+	return false;
+}
+
+void photos_done(struct repository *r)
+{
+	struct import *i;
+
+	while ((i = TAILQ_FIRST(&r->transfers.imports))) {
+		TAILQ_REMOVE(&r->transfers.imports, i, entry);
+		import_free(i);
+	}
+}
