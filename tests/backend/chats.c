@@ -384,8 +384,7 @@ static int put_in_order(struct chats *chats)
 
 int chats_open(struct store *store, struct users *users, struct chats **ret)
 {
-	_cleanup_(chats_freep)
-	struct chats *chats = calloc(1, sizeof(*chats));
+	_cleanup_(chats_freep) struct chats *chats = calloc(1, sizeof(*chats));
 	int r;
 
 	if (!chats)

@@ -6,6 +6,7 @@
 
 #include "base/json-fields.h"
 #include "http.h"
+#include "json.h"
 #include "router.h"
 #include "server.h"
 #include "session.h"
@@ -173,7 +174,7 @@ static void reply_affected(struct exchange *x, int64_t n)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	cJSON_AddNumberToObject(o, "affected", (double)n);
+	add_integer(o, "affected", n);
 	reply_json(x, 200, o);
 }
 
@@ -203,8 +204,7 @@ static void carry_out(struct exchange *x, const struct order *o)
 
 void handle_control(struct exchange *x)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *json = http_json(x);
+	_cleanup_(cJSON_Deletep) cJSON *json = http_json(x);
 	struct order o = { .count = 1, .percent = 100, .seed = 1 };
 	struct json_error e;
 
@@ -219,7 +219,7 @@ static int64_t count_sessions(const struct server *server)
 	struct session *s;
 	int64_t n = 0;
 
-	TAILQ_FOREACH (s, &server->sessions, by_server)
+	TAILQ_FOREACH(s, &server->sessions, by_server)
 		n += s->greeted;
 	return n;
 }
@@ -230,13 +230,13 @@ void handle_control_stats(struct exchange *x)
 	cJSON *o = cJSON_CreateObject();
 	cJSON *faults;
 
-	cJSON_AddNumberToObject(o, "sessions", (double)count_sessions(server));
-#define X(name) cJSON_AddNumberToObject(o, #name, (double)server->stats.name);
+	add_integer(o, "sessions", count_sessions(server));
+#define X(name) add_integer(o, #name, (int64_t)server->stats.name);
 	STATS(X)
 #undef X
 	faults = cJSON_AddObjectToObject(o, "faults");
 	for (int i = 0; i < FAULT_KIND_COUNT; i++)
-		cJSON_AddNumberToObject(faults, fault_kind_name((enum fault_kind)i),
-			(double)server->faults.applied[i]);
+		add_integer(faults, fault_kind_name((enum fault_kind)i),
+			(int64_t)server->faults.applied[i]);
 	reply_json(x, 200, o);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json-fields.h"
 #include "base/log.h"
+#include "json.h"
 #include "messages.h"
 #include "server.h"
 #include "session.h"
@@ -72,8 +73,7 @@ static const struct json_field receipt_fields[] = {
 
 static void on_hello(struct session *s, const cJSON *o)
 {
-	_cleanup_(payload_unrefp)
-	struct payload *payload = NULL;
+	_cleanup_(payload_unrefp) struct payload *payload = NULL;
 	struct hello hello;
 	struct json_error e;
 	cJSON *answer;
@@ -85,9 +85,9 @@ static void on_hello(struct session *s, const cJSON *o)
 	snprintf(s->device_id, sizeof(s->device_id), "%s", hello.device_id);
 	answer = cJSON_CreateObject();
 	cJSON_AddStringToObject(answer, "user_id", s->user->id);
-	cJSON_AddNumberToObject(answer, "server_time", (double)clock_wall_ms());
-	cJSON_AddNumberToObject(answer, "heartbeat_s", (double)s->server->config.heartbeat_s);
-	cJSON_AddNumberToObject(answer, "max_in_flight", (double)s->server->config.max_in_flight);
+	add_integer(answer, "server_time", clock_wall_ms());
+	add_integer(answer, "heartbeat_s", s->server->config.heartbeat_s);
+	add_integer(answer, "max_in_flight", s->server->config.max_in_flight);
 	payload = payload_new(answer);
 	session_push(s, "HELLO", payload);
 	session_join(s);
@@ -95,8 +95,7 @@ static void on_hello(struct session *s, const cJSON *o)
 
 static void push_refusal(struct session *s, const char *message_id, const struct problem *problem)
 {
-	_cleanup_(payload_unrefp)
-	struct payload *payload = NULL;
+	_cleanup_(payload_unrefp) struct payload *payload = NULL;
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(o, "message_id", message_id);
@@ -108,14 +107,13 @@ static void push_refusal(struct session *s, const char *message_id, const struct
 
 static void push_ack(struct session *s, const struct message *m)
 {
-	_cleanup_(payload_unrefp)
-	struct payload *payload = NULL;
+	_cleanup_(payload_unrefp) struct payload *payload = NULL;
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(o, "message_id", m->id);
 	cJSON_AddStringToObject(o, "chat_id", m->chat->id);
-	cJSON_AddNumberToObject(o, "seq", (double)m->seq);
-	cJSON_AddNumberToObject(o, "created_at", (double)m->created_at);
+	add_integer(o, "seq", m->seq);
+	add_integer(o, "created_at", m->created_at);
 	payload = payload_new(o);
 	session_push(s, "MSG_ACK", payload);
 }
@@ -138,8 +136,7 @@ static struct payload *message_payload(
 static void spread(struct session *s, const struct message *m)
 {
 	struct user *peer = chat_peer(m->chat, s->user)->user;
-	_cleanup_(payload_unrefp)
-	struct payload *in = NULL, *out = NULL;
+	_cleanup_(payload_unrefp) struct payload *in = NULL, *out = NULL;
 
 	if (!TAILQ_EMPTY(&peer->sessions)) {
 		in = message_payload(s->server, m, s->user);
@@ -241,8 +238,7 @@ static void on_msg_out(struct session *s, const cJSON *o)
 static void push_receipt(
 	struct session *s, const struct receipt *receipt, bool read, struct user *to)
 {
-	_cleanup_(payload_unrefp)
-	struct payload *payload = NULL;
+	_cleanup_(payload_unrefp) struct payload *payload = NULL;
 	cJSON *o;
 
 	if (TAILQ_EMPTY(&to->sessions))
@@ -300,8 +296,7 @@ static void dispatch(struct session *s, const struct envelope *e)
 
 void frame_handle(struct session *s, const char *text, size_t length)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *o = NULL;
+	_cleanup_(cJSON_Deletep) cJSON *o = NULL;
 	struct envelope e = { 0 };
 	struct json_error error;
 

@@ -46,8 +46,7 @@ static void answered(struct exchange *x, int status)
 
 static void reply_text(struct exchange *x, int status, const char *content_type, cJSON *value)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *owned = value;
+	_cleanup_(cJSON_Deletep) cJSON *owned = value;
 	_cleanup_free_ char *text = owned ? json_print(owned) : NULL;
 	size_t len = text ? strlen(text) : 0;
 

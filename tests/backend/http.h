@@ -37,9 +37,9 @@ enum http_method {
 };
 
 struct response {
-	int status; /* 0: no answer yet */
+	int status;		/* 0: no answer yet */
 	char content_type[128]; /* "": none */
-	struct buffer headers; /* "name: value\n" lines */
+	struct buffer headers;	/* "name: value\n" lines */
 	struct buffer body;
 	int fd;		      /* bytes to send instead of the body, or -1 */
 	int64_t offset, left; /* of those bytes */
@@ -101,7 +101,8 @@ void reply_bytes(struct exchange *x, int status, const char *content_type, int f
 /* Adds a header to the answer; before or after the reply. */
 void reply_header(struct exchange *x, const char *name, const char *format, ...) _printf_(3, 4);
 
-/* Writes as much of the answer as the socket takes. 1 when that was all, 0 when more is to come, -EIO. */
+/* Writes as much of the answer as the socket takes. 1 when that was all, 0 when more is to come,
+ * -EIO. */
 int reply_send(struct exchange *x);
 
 /* Cuts the connection of an exchange whose answer nobody waits for any more. */

@@ -9,6 +9,7 @@ tests_backend_chat_backend_SOURCES = \
 	tests/backend/frames.c tests/backend/frames.h \
 	tests/backend/http.c tests/backend/http.h \
 	tests/backend/http-reply.c \
+	tests/backend/json.h \
 	tests/backend/main.c \
 	tests/backend/messages.c tests/backend/messages.h \
 	tests/backend/problem.c tests/backend/problem.h \

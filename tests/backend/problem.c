@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 
+#include "json.h"
+
 static const struct {
 	int status;
 	const char *type, *title;
@@ -55,9 +57,9 @@ cJSON *problem_to_json(const struct problem *p)
 
 	cJSON_AddStringToObject(o, "type", p->type);
 	cJSON_AddStringToObject(o, "title", p->title);
-	cJSON_AddNumberToObject(o, "status", p->status);
+	add_integer(o, "status", p->status);
 	cJSON_AddStringToObject(o, "detail", p->detail);
 	if (p->retry_after_s > 0)
-		cJSON_AddNumberToObject(o, "retry_after_s", p->retry_after_s);
+		add_integer(o, "retry_after_s", p->retry_after_s);
 	return o;
 }

@@ -7,6 +7,7 @@
 
 #include "base/json-fields.h"
 #include "http.h"
+#include "json.h"
 #include "router.h"
 #include "server.h"
 #include "views.h"
@@ -41,7 +42,7 @@ static void answer_token(struct exchange *x, const struct user *user)
 	x->server->stats.logins++;
 	o = cJSON_CreateObject();
 	cJSON_AddStringToObject(o, "token", token);
-	cJSON_AddNumberToObject(o, "expires_at", (double)expires_at);
+	add_integer(o, "expires_at", expires_at);
 	cJSON_AddItemToObject(o, "user", view_user(user));
 	reply_header(x, "cache-control", "no-store");
 	reply_json(x, 200, o);
@@ -112,8 +113,7 @@ static const char *check_push(const struct push *p)
 
 void handle_push_put(struct exchange *x)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *o = http_json(x);
+	_cleanup_(cJSON_Deletep) cJSON *o = http_json(x);
 	struct push p;
 	struct json_error e;
 	const char *wrong;

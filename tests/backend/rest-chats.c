@@ -233,8 +233,7 @@ static const struct json_field chat_request_fields[] = {
 
 void handle_chat_create(struct exchange *x)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *o = http_json(x);
+	_cleanup_(cJSON_Deletep) cJSON *o = http_json(x);
 	struct chat_request request;
 	struct json_error e;
 	struct user *peer;

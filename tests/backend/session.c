@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "frames.h"
 #include "http.h"
+#include "json.h"
 #include "server.h"
 
 #define QUEUE_MAX (4 * 1024 * 1024) /* bytes; a slow reader beyond it catches up over REST */
@@ -37,8 +38,7 @@ struct frame {
 
 struct payload *payload_new(cJSON *value)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *owned = value;
+	_cleanup_(cJSON_Deletep) cJSON *owned = value;
 	_cleanup_free_ char *text = owned ? json_print(owned) : NULL;
 	size_t length = text ? strlen(text) : 0;
 	struct payload *p = text ? malloc(sizeof(*p) + length + 1) : NULL;
@@ -118,7 +118,7 @@ static void release_all_held(struct server *server)
 {
 	struct session *s;
 
-	TAILQ_FOREACH (s, &server->sessions, by_server)
+	TAILQ_FOREACH(s, &server->sessions, by_server)
 		session_release_held(s);
 }
 
@@ -191,8 +191,7 @@ static void leave(struct session *s)
 
 void session_bye(struct session *s, const char *reason, int64_t retry_after_s)
 {
-	_cleanup_(payload_unrefp)
-	struct payload *payload = NULL;
+	_cleanup_(payload_unrefp) struct payload *payload = NULL;
 	cJSON *o;
 
 	if (s->closing)
@@ -200,7 +199,7 @@ void session_bye(struct session *s, const char *reason, int64_t retry_after_s)
 	o = cJSON_CreateObject();
 	cJSON_AddStringToObject(o, "reason", reason);
 	if (retry_after_s > 0)
-		cJSON_AddNumberToObject(o, "retry_after_s", (double)retry_after_s);
+		add_integer(o, "retry_after_s", retry_after_s);
 	payload = payload_new(o);
 	session_push(s, "BYE", payload);
 	s->closing = true;
@@ -360,7 +359,7 @@ static struct frame *next_frame(struct session *s, uint64_t now, uint64_t *ret_w
 {
 	struct frame *f;
 
-	TAILQ_FOREACH (f, &s->queue, entry) {
+	TAILQ_FOREACH(f, &s->queue, entry) {
 		if (!store_committed(s->server->store, f->barrier))
 			continue;
 		if (f->due_us <= now)
@@ -383,15 +382,15 @@ static int on_writable(struct session *s)
 	uint64_t now = clock_monotonic_us(), wait_us = 0;
 	struct frame *f = NULL;
 
-	for (int i = 0; i < FRAMES_A_WRITE && !lws_send_pipe_choked(s->wsi); i++) {
-		f = next_frame(s, now, &wait_us);
+	for (int i = 0; i < FRAMES_A_WRITE; i++) {
+		f = lws_partial_buffered(s->wsi) ? NULL : next_frame(s, now, &wait_us);
 		if (!f)
 			break;
 		if (write_frame(s, f) < 0)
 			return -1;
 		frame_drop(s, &s->queue, f);
 	}
-	if (f || (lws_send_pipe_choked(s->wsi) && !TAILQ_EMPTY(&s->queue)))
+	if (f || lws_partial_buffered(s->wsi))
 		lws_callback_on_writable(s->wsi);
 	else if (wait_us > 0)
 		lws_sul_schedule(

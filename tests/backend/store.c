@@ -166,8 +166,7 @@ static int prepare_all(struct store *s)
 
 int store_open(const char *directory, struct store **ret)
 {
-	_cleanup_(store_closep)
-	struct store *s = calloc(1, sizeof(*s));
+	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
 	char path[4096];
 	int r;
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json-fields.h"
 #include "base/uuid.h"
+#include "json.h"
 
 #define BASE64 sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define SIGNATURE_TEXT sodium_base64_ENCODED_LEN(crypto_auth_hmacsha256_BYTES, BASE64)
@@ -70,16 +71,15 @@ static void encode(const char *text, char *ret, size_t size)
 
 static char *print_claims(const char *user_id, int64_t now_s, int64_t expires_s, int64_t epoch)
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *o = cJSON_CreateObject();
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	char jti[UUID_STRING_SIZE];
 
 	uuid4_generate(jti);
 	cJSON_AddStringToObject(o, "sub", user_id);
-	cJSON_AddNumberToObject(o, "iat", (double)now_s);
-	cJSON_AddNumberToObject(o, "exp", (double)expires_s);
+	add_integer(o, "iat", now_s);
+	add_integer(o, "exp", expires_s);
 	cJSON_AddStringToObject(o, "jti", jti);
-	cJSON_AddNumberToObject(o, "epoch", (double)epoch);
+	add_integer(o, "epoch", epoch);
 	return json_print(o);
 }
 
@@ -105,8 +105,7 @@ int token_issue(const struct token_issuer *t, const char *user_id, char ret[TOKE
 static enum token_verdict judge(
 	const struct token_issuer *t, const char *text, size_t len, char ret_user_id[65])
 {
-	_cleanup_(cJSON_Deletep)
-	cJSON *o = NULL;
+	_cleanup_(cJSON_Deletep) cJSON *o = NULL;
 	struct claims c = { 0 };
 	struct json_error e;
 

@@ -193,7 +193,7 @@ static bool take_over(struct exchange *x)
 {
 	struct exchange *other;
 
-	TAILQ_FOREACH (other, &x->server->exchanges, by_server) {
+	TAILQ_FOREACH(other, &x->server->exchanges, by_server) {
 		if (!other->patch || strcmp(other->patch->upload.id, x->parameters[0]) != 0)
 			continue;
 		patch_abort(other->patch);

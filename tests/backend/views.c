@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "json.h"
 #include "server.h"
 
 static void add_string_or_null(cJSON *o, const char *name, const char *value)
@@ -11,11 +12,6 @@ static void add_string_or_null(cJSON *o, const char *name, const char *value)
 		cJSON_AddStringToObject(o, name, value);
 	else
 		cJSON_AddNullToObject(o, name);
-}
-
-static void add_int(cJSON *o, const char *name, int64_t value)
-{
-	cJSON_AddNumberToObject(o, name, (double)value);
 }
 
 cJSON *view_user(const struct user *u)
@@ -38,11 +34,11 @@ cJSON *view_chat(struct member *m)
 	cJSON_AddStringToObject(o, "user_id", peer->user->id);
 	add_string_or_null(o, "last_message_id", c->last_message);
 	add_string_or_null(o, "last_user_id", c->last_user ? c->last_user->id : NULL);
-	add_int(o, "last_seq", c->last_seq);
-	add_int(o, "created_at", c->created_at);
-	add_int(o, "read_seq", m->read_seq);
-	add_int(o, "peer_read_seq", peer->read_seq);
-	add_int(o, "peer_received_seq", peer->received_seq);
+	add_integer(o, "last_seq", c->last_seq);
+	add_integer(o, "created_at", c->created_at);
+	add_integer(o, "read_seq", m->read_seq);
+	add_integer(o, "peer_read_seq", peer->read_seq);
+	add_integer(o, "peer_received_seq", peer->received_seq);
 	return o;
 }
 
@@ -55,9 +51,9 @@ cJSON *view_message(const struct message *m)
 	cJSON_AddStringToObject(o, "user_id", m->user_id);
 	cJSON_AddStringToObject(o, "text", m->text);
 	cJSON_AddStringToObject(o, "status", "SENT");
-	add_int(o, "created_at", m->created_at);
+	add_integer(o, "created_at", m->created_at);
 	cJSON_AddStringToObject(o, "attachments", m->attachments);
-	add_int(o, "seq", m->seq);
+	add_integer(o, "seq", m->seq);
 	return o;
 }
 
@@ -80,13 +76,13 @@ cJSON *view_attachment(struct server *server, const char *id)
 	o = cJSON_CreateObject();
 	cJSON_AddStringToObject(o, "id", id);
 	cJSON_AddStringToObject(o, "mime", a.full.mime);
-	add_int(o, "size", a.full.length);
-	add_int(o, "width", a.full.width);
-	add_int(o, "height", a.full.height);
+	add_integer(o, "size", a.full.length);
+	add_integer(o, "width", a.full.width);
+	add_integer(o, "height", a.full.height);
 	cJSON_AddStringToObject(o, "sha256", a.full.sha256);
 	add_url(o, "url", server, id, VARIANT_FULL);
 	add_url(o, "preview_url", server, id, VARIANT_PREVIEW);
-	add_int(o, "preview_size", a.preview.length);
+	add_integer(o, "preview_size", a.preview.length);
 	if (*a.full.name)
 		cJSON_AddStringToObject(o, "name", a.full.name);
 	return o;
