@@ -21,10 +21,10 @@ struct chats;
 struct member {
 	struct user *user;
 	struct chat *chat;
-	bool hidden;	      /* removed from this user's list until the next message */
+	bool hidden;          /* removed from this user's list until the next message */
 	int64_t read_seq;     /* watermarks: read, and stored on a device, up to and including */
 	int64_t received_seq; /* never below read_seq */
-	int64_t change;	      /* this user's change number at the last change of the chat */
+	int64_t change;       /* this user's change number at the last change of the chat */
 	int64_t activity;     /* orders the list; the higher the newer */
 	int64_t page_end; /* the change number at which this chat last ended a page of changes, or 0
 			   */
@@ -51,8 +51,10 @@ DEFINE_CLEANUP(struct chats *, chats_free)
 struct chat *chats_find(const struct chats *chats, const char *id);
 struct chat *chats_find_by_number(const struct chats *chats, int64_t number);
 
-/* The chat of two different users; `ret_created` says if it is new, and then only `user` sees it
- * yet. */
+/*
+ * The chat of two different users; `ret_created` says if it is new, and then only `user` sees it
+ * yet.
+ */
 int chats_between(struct chats *chats, struct user *user, struct user *peer, struct chat **ret,
 	bool *ret_created);
 

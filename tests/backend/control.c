@@ -157,7 +157,7 @@ static int to_rule(const struct order *o, struct fault *ret)
 		.random = (uint64_t)o->seed * 0x9e3779b97f4a7c15ULL,
 		.ms = o->ms,
 		.bytes = o->bytes,
-		.status = o->status	       ? o->status
+		.status = o->status            ? o->status
 			: kind == FAULT_REFUSE ? 503
 					       : 422,
 		.retry_after_s = o->retry_after_s,

@@ -51,8 +51,10 @@ enum range_verdict {
 	RANGE_OUTSIDE,
 };
 
-/* A number of digits only, moving `text` behind it; -1 when there is none, the highest when it is
- * too long. */
+/*
+ * A number of digits only, moving `text` behind it; -1 when there is none, the highest when it is
+ * too long.
+ */
 static int64_t digits(const char **text)
 {
 	size_t n = strspn(*text, "0123456789");

@@ -32,7 +32,7 @@ enum fault_kind {
 enum corruption {
 	CORRUPT_TRUNCATED, /* JSON that ends in the middle */
 	CORRUPT_GARBAGE,   /* text that is no JSON */
-	CORRUPT_BINARY,	   /* a binary frame of random bytes */
+	CORRUPT_BINARY,    /* a binary frame of random bytes */
 	CORRUPT_OVERSIZED, /* well-formed JSON of more than 256 KiB */
 	CORRUPT_STRANGER,  /* another session's connection_id */
 	CORRUPT_COUNT,
@@ -40,12 +40,12 @@ enum corruption {
 
 struct fault {
 	enum fault_kind kind;
-	char user[65];	     /* "": anybody */
+	char user[65];       /* "": anybody */
 	char event_type[16]; /* "": any but HELLO and BYE */
-	char method[8];	     /* "": any */
-	char path[128];	     /* prefix; "": any */
-	int64_t skip;	     /* so many are let pass first */
-	int64_t count;	     /* then so many are hit; -1: all, until the rules are reset */
+	char method[8];      /* "": any */
+	char path[128];      /* prefix; "": any */
+	int64_t skip;        /* so many are let pass first */
+	int64_t count;       /* then so many are hit; -1: all, until the rules are reset */
 	int64_t percent;     /* of those that fit, so many are hit */
 	uint64_t random;     /* state of the generator, from the seed */
 	int64_t ms, bytes, status, retry_after_s;
@@ -56,7 +56,7 @@ struct fault {
 struct faults {
 	TAILQ_HEAD(, fault) rules;
 	uint64_t applied[FAULT_KIND_COUNT]; /* how often each kind happened */
-	int64_t etag_generation;	    /* part of every ETag; changing it changes them all */
+	int64_t etag_generation;            /* part of every ETag; changing it changes them all */
 };
 
 void faults_init(struct faults *faults);

@@ -37,11 +37,11 @@ enum http_method {
 };
 
 struct response {
-	int status;		/* 0: no answer yet */
+	int status;             /* 0: no answer yet */
 	char content_type[128]; /* "": none */
-	struct buffer headers;	/* "name: value\n" lines */
+	struct buffer headers;  /* "name: value\n" lines */
 	struct buffer body;
-	int fd;		      /* bytes to send instead of the body, or -1 */
+	int fd;               /* bytes to send instead of the body, or -1 */
 	int64_t offset, left; /* of those bytes */
 	bool has_length;      /* false where the status allows no body */
 	int64_t length;
@@ -61,8 +61,8 @@ struct exchange {
 	int64_t content_length;
 	int64_t body_received;
 	int64_t cut_upload_after; /* or -1 */
-	struct buffer body;	  /* of routes that take it whole */
-	struct patch *patch;	  /* of the one that takes it piece by piece */
+	struct buffer body;       /* of routes that take it whole */
+	struct patch *patch;      /* of the one that takes it piece by piece */
 	struct response response;
 	bool handled, waking;
 	lws_sorted_usec_list_t due_timer;
@@ -101,8 +101,10 @@ void reply_bytes(struct exchange *x, int status, const char *content_type, int f
 /* Adds a header to the answer; before or after the reply. */
 void reply_header(struct exchange *x, const char *name, const char *format, ...) _printf_(3, 4);
 
-/* Writes as much of the answer as the socket takes. 1 when that was all, 0 when more is to come,
- * -EIO. */
+/*
+ * Writes as much of the answer as the socket takes. 1 when that was all, 0 when more is to come,
+ * -EIO.
+ */
 int reply_send(struct exchange *x);
 
 /* Cuts the connection of an exchange whose answer nobody waits for any more. */

@@ -236,8 +236,10 @@ int message_accept(struct server *server, struct user *sender, struct message *m
 	struct attachment_user use = { server->store, m };
 	int r = check_text(m, p);
 
-	/* The insert finds repeats by itself; with attachments, these are checked before and would
-	 * be in the way. */
+	/*
+	 * The insert finds repeats by itself; with attachments, these are checked before and would
+	 * be in the way.
+	 */
 	if (r == 0 && *m->attachments) {
 		r = look_up(server, sender, m, p);
 		if (r == -ENOENT)

@@ -48,6 +48,8 @@ int messages_read(struct server *server, struct chat *chat, int64_t after, int64
 	int64_t limit, bool upward, void (*fn)(void *userdata, const struct message *message),
 	void *userdata);
 
-/* Calls `fn` for each id of a comma-separated list; stops at the first non-zero result and returns
- * it. */
+/*
+ * Calls `fn` for each id of a comma-separated list; stops at the first non-zero result and returns
+ * it.
+ */
 int each_attachment(const char *ids, int (*fn)(void *userdata, const char *id), void *userdata);

@@ -12,8 +12,10 @@
 #include "server.h"
 #include "views.h"
 
-/* The user and password of a Basic Authorization header (RFC 7617), in one buffer; NULL when there
- * is none. */
+/*
+ * The user and password of a Basic Authorization header (RFC 7617), in one buffer; NULL when there
+ * is none.
+ */
 static char *basic_credentials(struct exchange *x, char *ret, size_t size)
 {
 	char header[512];
@@ -100,8 +102,10 @@ static bool is_key(const char *text, size_t n)
 		found == n;
 }
 
-/* What is wrong with a registration, or NULL. RFC 8291: an uncompressed P-256 point and 16 bytes of
- * secret. */
+/*
+ * What is wrong with a registration, or NULL. RFC 8291: an uncompressed P-256 point and 16 bytes of
+ * secret.
+ */
 static const char *check_push(const struct push *p)
 {
 	if (strncmp(p->endpoint, "http://", 7) != 0 && strncmp(p->endpoint, "https://", 8) != 0)

@@ -178,8 +178,10 @@ static void answer_changes(struct exchange *x, const struct page_query *q, int64
 	struct chat_page page;
 	int64_t n = 0;
 
-	/* A chat that changed since it ended a page stands elsewhere now; the place it had then is
-	 * what counts. */
+	/*
+	 * A chat that changed since it ended a page stands elsewhere now; the place it had then is
+	 * what counts.
+	 */
 	if (*q->after_id && (!m || m->page_end == 0)) {
 		reply_unknown_cursor(x, "after_id");
 		return;

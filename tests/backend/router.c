@@ -30,7 +30,8 @@ static const struct route routes[] = {
 		COUNTS(other) },
 };
 
-/* True when `path` has the form of `pattern`; each {} takes one segment of at most 64 characters.
+/*
+ * True when `path` has the form of `pattern`; each {} takes one segment of at most 64 characters.
  */
 static bool matches(const char *pattern, const char *path, char parameters[HTTP_PARAMETERS][65])
 {

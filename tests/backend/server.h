@@ -52,8 +52,10 @@ struct server {
 	int signal_fd; /* owned by libwebsockets once it is adopted */
 };
 
-/* Opens everything and listens. 0 or negative errno; server_close() releases what was opened either
- * way. */
+/*
+ * Opens everything and listens. 0 or negative errno; server_close() releases what was opened either
+ * way.
+ */
 int server_open(struct server *server, const struct config *config);
 void server_close(struct server *server);
 

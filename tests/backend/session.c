@@ -272,7 +272,8 @@ static int write_text(
 	return lws_write(s->wsi, text + LWS_PRE, length, how) < 0 ? -EIO : 0;
 }
 
-/* Sends the header of a whole frame and half of its bytes behind libwebsockets' back, then closes.
+/*
+ * Sends the header of a whole frame and half of its bytes behind libwebsockets' back, then closes.
  */
 static int write_cut(struct session *s, const unsigned char *text, size_t length)
 {
@@ -353,8 +354,10 @@ static int write_frame(struct session *s, const struct frame *f)
 	return -EINVAL;
 }
 
-/* The first frame that may leave now; `ret_wait_us` is when the next delayed one may, if it is not
- * yet. */
+/*
+ * The first frame that may leave now; `ret_wait_us` is when the next delayed one may, if it is not
+ * yet.
+ */
 static struct frame *next_frame(struct session *s, uint64_t now, uint64_t *ret_wait_us)
 {
 	struct frame *f;

@@ -58,7 +58,8 @@ int store_begin(struct store *store);
 /* Steps a reading statement: 1 with a row, 0 at the end, -EIO. */
 int store_next(struct store *store, sqlite3_stmt *statement);
 
-/* Runs a writing statement inside this turn's transaction: 0, -EEXIST on a broken constraint, -EIO.
+/*
+ * Runs a writing statement inside this turn's transaction: 0, -EEXIST on a broken constraint, -EIO.
  */
 int store_run(struct store *store, sqlite3_stmt *statement);
 

@@ -25,7 +25,7 @@ struct patch {
 	struct upload upload;
 	int fd;
 	int64_t received;
-	int error;	 /* the first one that writing met, or 0 */
+	int error;       /* the first one that writing met, or 0 */
 	EVP_MD_CTX *sum; /* NULL without a checksum */
 	unsigned char expected[EVP_MAX_MD_SIZE];
 	size_t expected_length;

@@ -14,6 +14,8 @@ void patch_data(struct patch *patch, const void *data, size_t n);
 /* The body is complete: checks, advances the upload and answers. The patch is gone then. */
 void patch_end(struct patch *patch);
 
-/* The connection broke: keeps what came, unless a checksum over all of it was announced. The patch
- * is gone then. */
+/*
+ * The connection broke: keeps what came, unless a checksum over all of it was announced. The patch
+ * is gone then.
+ */
 void patch_abort(struct patch *patch);

@@ -32,7 +32,7 @@ struct upload {
 	char name[256]; /* "" if not said */
 	int64_t width, height;
 	int64_t length, received;
-	char sha256[65];		    /* hexadecimal, once complete; "" before */
+	char sha256[65];                    /* hexadecimal, once complete; "" before */
 	char metadata[UPLOAD_METADATA_MAX]; /* as the client sent it */
 };
 
@@ -68,8 +68,10 @@ int upload_write(int fd, const struct upload *u, int64_t ahead, const void *data
 /* Opens the bytes; a descriptor or negative errno. */
 int upload_open(const char *directory, const char *id, bool for_writing);
 
-/* Makes `n` written bytes durable and moves the offset over them; at the end the hash is computed.
- * 0 or -errno. */
+/*
+ * Makes `n` written bytes durable and moves the offset over them; at the end the hash is computed.
+ * 0 or -errno.
+ */
 int upload_advance(struct store *store, int fd, struct upload *u, int64_t n);
 
 /* Removes row and bytes. 0 or -EIO. */

@@ -21,11 +21,11 @@ TAILQ_HEAD(session_list, session);
 
 struct user {
 	char *id, *name, *picture_url; /* picture_url may be NULL */
-	char *password;		       /* NULL: no login */
+	char *password;                /* NULL: no login */
 	int64_t change; /* counts what happened to this user's chats; the number of the newest */
 	struct member_list by_activity; /* shown chats, newest first */
-	struct member_list by_change;	/* all chats, oldest change first */
-	struct session_list sessions;	/* greeted ones */
+	struct member_list by_change;   /* all chats, oldest change first */
+	struct session_list sessions;   /* greeted ones */
 	bool listed;
 };
 
@@ -33,8 +33,10 @@ struct users *users_new(void);
 struct users *users_free(struct users *users); /* takes NULL */
 DEFINE_CLEANUP(struct users *, users_free)
 
-/* Reads the file over what is known. On failure (-errno; -EBADMSG for a malformed line) nothing
- * changed. */
+/*
+ * Reads the file over what is known. On failure (-errno; -EBADMSG for a malformed line) nothing
+ * changed.
+ */
 int users_load(struct users *users, const char *path);
 
 /* NULL when unknown. */
