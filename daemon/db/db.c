@@ -140,7 +140,7 @@ static int bind(struct db_stmt *s, const char *format, va_list ap, sqlite3_destr
 static int query_va(struct db *db, struct db_stmt **ret, sqlite3_destructor_type lifetime,
 	const char *sql, const char *format, va_list ap)
 {
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = acquire(db, sql, &s);
 
 	if (r < 0)
