@@ -30,3 +30,8 @@ tests_backend_chat_backend_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLCIPHER_CFLAG
 tests_backend_chat_backend_LDADD = libchatd-base.la $(LWS_LIBS) $(SQLCIPHER_LIBS) $(CJSON_LIBS) $(SODIUM_LIBS) \
 	$(CRYPTO_LIBS)
 tests_backend_chat_backend_LDFLAGS = $(AM_LDFLAGS) -pie
+
+EXTRA_DIST += tests/backend/README.md tests/integration/backend.py tests/integration/contract.py \
+	tests/integration/ws.py tests/integration/test_backend_contract.py \
+	tests/integration/test_backend_faults.py tests/integration/test_backend_rest.py \
+	tests/integration/test_backend_session.py tests/integration/test_backend_uploads.py

@@ -20,6 +20,7 @@ import subprocess
 import time
 import uuid
 
+import contract
 from ws import Closed, WebSocket
 
 
@@ -117,7 +118,9 @@ class Backend:
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return Response(answer.status, answer.headers, answer.read())
+            response = Response(answer.status, answer.headers, answer.read())
+            contract.check_response(method, path, response.status, response.headers, response.body)
+            return response
         finally:
             connection.close()
 
@@ -213,6 +216,7 @@ class Session:
 
     def receive(self, timeout=None):
         frame = json.loads(self.ws.receive(timeout))
+        contract.check_frame("server", frame)
         return frame["event_type"], frame["payload"], frame["connection_id"]
 
     def hello(self, device_id):
