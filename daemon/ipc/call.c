@@ -10,7 +10,10 @@
 #include "ipc/peer.h"
 #include "ipc/rpc.h"
 
-/* Bytes of answers after which the rest of a batch is not started, so that its line stays below CHAT_LINE_MAX. */
+/*
+ * Bytes of answers after which the rest of a batch is not started, so that its line stays below
+ * CHAT_LINE_MAX.
+ */
 #define BATCH_FULL (512u * 1024u)
 
 /* What is left of a line for the errors of those that do not fit. */
@@ -185,7 +188,8 @@ static void finish_with_result(struct call *c, cJSON *result, int fd)
 		return;
 	}
 	chunk_unref(line);
-	rpc_error_set(&e, CHAT_ERROR_TOO_LARGE, "the answer does not fit into a line; ask for less");
+	rpc_error_set(
+		&e, CHAT_ERROR_TOO_LARGE, "the answer does not fit into a line; ask for less");
 	finish_with_error(c, &e);
 }
 
@@ -273,7 +277,8 @@ static int check_batch(const struct call *c, struct rpc_error *e)
 	if (!c->batch)
 		return 0;
 	if (c->batch->bytes >= BATCH_FULL) {
-		rpc_error_set(e, CHAT_ERROR_TOO_LARGE, "the answers before this one fill the batch's line");
+		rpc_error_set(e, CHAT_ERROR_TOO_LARGE,
+			"the answers before this one fill the batch's line");
 		return -1;
 	}
 	if (c->rq.method->flags & METHOD_SENDS_FD) {
@@ -350,7 +355,8 @@ static bool check_batch_size(int n, struct rpc_error *e)
 	if (n == 0)
 		rpc_error_set(e, CHAT_RPC_INVALID_REQUEST, "the batch is empty");
 	else if (n > RPC_BATCH_MAX)
-		rpc_error_set(e, CHAT_ERROR_TOO_LARGE, "a batch holds at most %d requests", RPC_BATCH_MAX);
+		rpc_error_set(e, CHAT_ERROR_TOO_LARGE, "a batch holds at most %d requests",
+			RPC_BATCH_MAX);
 	return n > 0 && n <= RPC_BATCH_MAX;
 }
 

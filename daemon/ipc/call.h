@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Requests of a connection, from their line to their answer's commit. They start in the order in which they came;
- * those that wait for the network may be overtaken, but for ordered methods, which wait for each other. Answers of
- * one turn leave together once its writes are committed, or as errors when they could not be.
+ * Requests of a connection, from their line to their answer's commit. They start in the order in
+ * which they came; those that wait for the network may be overtaken, but for ordered methods, which
+ * wait for each other. Answers of one turn leave together once its writes are committed, or as
+ * errors when they could not be.
  */
 #pragma once
 

@@ -26,7 +26,10 @@ static bool describe_type(cJSON *o, const struct json_field *f)
 {
 	switch (f->type) {
 	case JSON_STRING:
-		/* Limits count bytes, of which a character has one or more: only the upper one and emptiness carry over. */
+		/*
+		 * Limits count bytes, of which a character has one or more: only the upper one and
+		 * emptiness carry over.
+		 */
 		if (!json_add_string(o, "type", "string"))
 			return false;
 		if (f->min > 0 && !json_add_integer(o, "minLength", 1))
@@ -36,13 +39,15 @@ static bool describe_type(cJSON *o, const struct json_field *f)
 		return json_add_string(o, "type", "string") &&
 			json_add_string(o, "pattern", "^[!-~]{1,64}$");
 	case JSON_INTEGER:
-		return json_add_string(o, "type", "integer") && add_limits(o, f, "minimum", "maximum");
+		return json_add_string(o, "type", "integer") &&
+			add_limits(o, f, "minimum", "maximum");
 	case JSON_BOOLEAN:
 		return json_add_string(o, "type", "boolean");
 	case JSON_OBJECT:
 		return json_add_string(o, "type", "object");
 	case JSON_ARRAY:
-		return json_add_string(o, "type", "array") && add_limits(o, f, "minItems", "maxItems");
+		return json_add_string(o, "type", "array") &&
+			add_limits(o, f, "minItems", "maxItems");
 	}
 	return false;
 }
@@ -98,7 +103,8 @@ static bool add_detail(cJSON *schema, const struct json_field *f, const struct p
 		return add_values(schema, d->values);
 	if (d->items)
 		return json_add_item(schema, "items", describe_object(d->items));
-	return json_add_item(schema, "items", d->ids ? describe_field(&id) : schema_values(d->values));
+	return json_add_item(
+		schema, "items", d->ids ? describe_field(&id) : schema_values(d->values));
 }
 
 /* What a parameter is when left out, if that is a value it could have been given. */
@@ -125,11 +131,13 @@ static cJSON *describe_param(const struct method *m, const struct json_field *f)
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	cJSON *schema;
 
-	if (!o || !json_add_string(o, "name", f->name) || !json_add_string(o, "description", f->doc) ||
+	if (!o || !json_add_string(o, "name", f->name) ||
+		!json_add_string(o, "description", f->doc) ||
 		!json_add_bool(o, "required", f->flags & JSON_REQUIRED))
 		return NULL;
 	schema = cJSON_AddObjectToObject(o, "schema");
-	if (!schema || !describe_type(schema, f) || !add_detail(schema, f, find_detail(m, f->name)) ||
+	if (!schema || !describe_type(schema, f) ||
+		!add_detail(schema, f, find_detail(m, f->name)) ||
 		!add_default(schema, f, m->defaults))
 		return NULL;
 	return TAKE_PTR(o);
@@ -191,7 +199,8 @@ static bool add_scopes(cJSON *o, const struct method *m)
 static cJSON *describe_method(const struct method *m)
 {
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "name", m->name) && json_add_string(o, "summary", m->summary);
+	bool ok = o && json_add_string(o, "name", m->name) &&
+		json_add_string(o, "summary", m->summary);
 
 	if (m->doc)
 		ok = ok && json_add_string(o, "description", m->doc);
@@ -232,15 +241,18 @@ static bool add_topics(cJSON *o)
 	return list;
 }
 
+static const struct schema_field change_fields[] = {
+	{ "seq", SCHEMA_INTEGER, SCHEMA_OPTIONAL,
+		.doc = "Its place in the order of changes; missing for the ephemeral topics." },
+	{ "topic", SCHEMA_ENUM, .values = topic_names, .doc = "What it is about." },
+	{ "data", SCHEMA_OBJECT, .object = &schema_nothing,
+		.doc = "What changed, as it is now; its type is the topic's." },
+	{ 0 },
+};
+
 static const struct schema change = {
 	.doc = "A change of a topic asked for with events.subscribe.",
-	.fields = (const struct schema_field[]){
-		{ "seq", SCHEMA_INTEGER, SCHEMA_OPTIONAL,
-			.doc = "Its place in the order of changes; missing for the ephemeral topics." },
-		{ "topic", SCHEMA_ENUM, .values = topic_names, .doc = "What it is about." },
-		{ "data", SCHEMA_OBJECT, .object = &schema_nothing,
-			.doc = "What changed, as it is now; its type is the topic's." },
-		{ 0 } },
+	.fields = change_fields,
 };
 
 static bool add_notification(cJSON *list, const char *name, const struct schema *params)
@@ -264,7 +276,8 @@ static cJSON *describe_error(const struct rpc_error_code *code)
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	cJSON *data;
 
-	if (!o || !json_add_integer(o, "code", code->code) || !json_add_string(o, "message", code->kind))
+	if (!o || !json_add_integer(o, "code", code->code) ||
+		!json_add_string(o, "message", code->kind))
 		return NULL;
 	data = cJSON_AddObjectToObject(o, "data");
 	if (!data || !json_add_string(data, "kind", code->kind) ||

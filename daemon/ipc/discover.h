@@ -3,5 +3,8 @@
 
 #include "base/json-fields.h"
 
-/* The API's description as an OpenRPC document, from the method table; owned, NULL when memory is short. */
+/*
+ * The API's description as an OpenRPC document, from the method table; owned, NULL when memory is
+ * short.
+ */
 cJSON *discover(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The model as the API shows it; the only place that writes these types. Results are owned, NULL when memory is short.
+ * The model as the API shows it; the only place that writes these types. Results are owned, NULL
+ * when memory is short.
  */
 #pragma once
 

@@ -11,26 +11,32 @@
 
 static const char *const scope_names[] = { "full", "read", "send", NULL };
 
+static const struct schema_field limits_fields[] = {
+	{ "line", SCHEMA_INTEGER, .doc = "Bytes of a line, its newline included." },
+	{ "batch", SCHEMA_INTEGER, .doc = "Requests of a batch." },
+	{ "requests", SCHEMA_INTEGER, .doc = "Requests in flight; more wait in the socket." },
+	{ "descriptors", SCHEMA_INTEGER, .doc = "Descriptors that come with one line." },
+	{ 0 },
+};
+
 static const struct schema schema_limits = {
 	.doc = "What one connection may ask for.",
-	.fields = (const struct schema_field[]){
-		{ "line", SCHEMA_INTEGER, .doc = "Bytes of a line, its newline included." },
-		{ "batch", SCHEMA_INTEGER, .doc = "Requests of a batch." },
-		{ "requests", SCHEMA_INTEGER, .doc = "Requests in flight; more wait in the socket." },
-		{ "descriptors", SCHEMA_INTEGER, .doc = "Descriptors that come with one line." },
-		{ 0 } },
+	.fields = limits_fields,
+};
+
+static const struct schema_field hello_fields[] = {
+	{ "api", SCHEMA_STRING, .doc = "Version of this interface." },
+	{ "daemon", SCHEMA_STRING, .doc = "Version of the daemon." },
+	{ "instance_id", SCHEMA_ID, .doc = "Of this run of the daemon." },
+	{ "account", SCHEMA_STRING, .doc = "Local name of the account." },
+	{ "scope", SCHEMA_ENUM, .values = scope_names, .doc = "What this connection may use." },
+	{ "limits", SCHEMA_OBJECT, .object = &schema_limits, .doc = "Limits of a connection." },
+	{ 0 },
 };
 
 const struct schema schema_hello = {
 	.doc = "Who answers, and in which version.",
-	.fields = (const struct schema_field[]){
-		{ "api", SCHEMA_STRING, .doc = "Version of this interface." },
-		{ "daemon", SCHEMA_STRING, .doc = "Version of the daemon." },
-		{ "instance_id", SCHEMA_ID, .doc = "Of this run of the daemon." },
-		{ "account", SCHEMA_STRING, .doc = "Local name of the account." },
-		{ "scope", SCHEMA_ENUM, .values = scope_names, .doc = "What this connection may use." },
-		{ "limits", SCHEMA_OBJECT, .object = &schema_limits, .doc = "Limits of a connection." },
-		{ 0 } },
+	.fields = hello_fields,
 };
 
 static const char *scope_name(unsigned scopes)

@@ -28,8 +28,8 @@ struct hub {
 	unsigned n_subscribers;
 	unsigned topics; /* that any of them has asked for */
 	/*
-	 * The newest change as of the last commit. Nothing above it is told: it is not durable yet, or the reply that goes
-	 * before it is not on its way.
+	 * The newest change as of the last commit. Nothing above it is told: it is not durable yet,
+	 * or the reply that goes before it is not on its way.
 	 */
 	int64_t horizon;
 	struct ephemeral ephemeral;
@@ -147,8 +147,8 @@ static void serve_group(struct hub *h, struct group *g)
 
 	for (size_t i = 0; i < g->n; i++)
 		g->topics |= g->members[i]->current.topics & TOPICS_DURABLE;
-	r = store_change_list(h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g,
-		&last);
+	r = store_change_list(
+		h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g, &last);
 	if (r == -ECANCELED)
 		move_on(g, h->horizon);
 	else if (r >= 0)
@@ -301,7 +301,8 @@ bool hub_is_wanted(const struct hub *h, unsigned topic)
 	return h->topics & 1u << topic;
 }
 
-void hub_publish(struct hub *h, unsigned topic, const char *subject, const char *chat_id, cJSON *data)
+void hub_publish(
+	struct hub *h, unsigned topic, const char *subject, const char *chat_id, cJSON *data)
 {
 	if (!data || !hub_is_wanted(h, topic)) {
 		cJSON_Delete(data);

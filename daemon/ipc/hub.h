@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Subscriptions are cursors over the store's changes: the database is the queue, and nothing is kept of a subscriber
- * but its position. Subscribers that stand at the same place are served together: one query, one encoding, however
- * many they are.
+ * Subscriptions are cursors over the store's changes: the database is the queue, and nothing is
+ * kept of a subscriber but its position. Subscribers that stand at the same place are served
+ * together: one query, one encoding, however many they are.
  */
 #pragma once
 
@@ -27,7 +27,10 @@ struct event {
 	struct chunk *line; /* of event_line */
 };
 
-/* The notification as a line, made once for all who ask; borrowed from the event. NULL when memory is short. */
+/*
+ * The notification as a line, made once for all who ask; borrowed from the event. NULL when memory
+ * is short.
+ */
 struct chunk *event_line(struct event *e);
 
 struct subscriber_ops {
@@ -81,11 +84,15 @@ void hub_add(struct hub *h, struct subscriber *s, const struct subscriber_ops *o
 void hub_remove(struct subscriber *s);
 
 /*
- * What subscriber_settle will put in place of the current subscription; NULL ends it. Moves out of `subscription`.
+ * What subscriber_settle will put in place of the current subscription; NULL ends it. Moves out of
+ * `subscription`.
  */
 void subscriber_stage(struct subscriber *s, struct subscription *subscription);
 
-/* The answer to the staged change has been queued (then it is in force) or became an error (then it is dropped). */
+/*
+ * The answer to the staged change has been queued (then it is in force) or became an error (then it
+ * is dropped).
+ */
 void subscriber_settle(struct subscriber *s, bool in_force);
 
 /* Serves those who are not full any more, at the end of the turn. */
@@ -95,7 +102,8 @@ void hub_schedule(struct hub *h);
 bool hub_is_wanted(const struct hub *h, unsigned topic);
 
 /*
- * Tells of something ephemeral. Of one `subject` only the newest is kept (borrowed; unique within the topic), and it
- * is sent at most 10 times a second. `chat_id` may be NULL; takes `data`.
+ * Tells of something ephemeral. Of one `subject` only the newest is kept (borrowed; unique within
+ * the topic), and it is sent at most 10 times a second. `chat_id` may be NULL; takes `data`.
  */
-void hub_publish(struct hub *h, unsigned topic, const char *subject, const char *chat_id, cJSON *data);
+void hub_publish(
+	struct hub *h, unsigned topic, const char *subject, const char *chat_id, cJSON *data);

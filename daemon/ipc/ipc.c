@@ -31,7 +31,8 @@ static void on_transfer_progress(void *userdata, const struct attachment *a)
 	struct ipc *ipc = userdata;
 
 	if (hub_is_wanted(ipc->api.hub, TOPIC_TRANSFER_PROGRESS))
-		hub_publish(ipc->api.hub, TOPIC_TRANSFER_PROGRESS, a->id, a->chat_id, encode_attachment(a));
+		hub_publish(ipc->api.hub, TOPIC_TRANSFER_PROGRESS, a->id, a->chat_id,
+			encode_attachment(a));
 }
 
 static const struct repository_observer observer = {

@@ -26,7 +26,7 @@ struct ipc_options {
 	struct store *store;
 	struct repository *repository;
 	const char *account;     /* local name */
-	const char *socket_path; /* made and removed here; not used when systemd has handed sockets over */
+	const char *socket_path; /* made and removed here, unless systemd has handed sockets over */
 	const char *key_source;  /* where the account's key comes from, as daemon.status names it */
 	const struct ipc_version *versions; /* static */
 	size_t n_versions;
@@ -36,25 +36,30 @@ struct ipc_options {
 #define IPC_PEERS_MAX 1200
 
 /*
- * Starts to listen. Pointers are borrowed until ipc_free, strings copied. Sockets that systemd has handed over
- * (LISTEN_FDS, which is taken out of the environment) are used instead of `socket_path`; those named "read" or "send"
- * give their clients that scope only. -EADDRINUSE: a live daemon answers at `socket_path`; -EPERM: others can write
- * to its directory; -ENAMETOOLONG; -EINVAL: neither path nor sockets, or these are not listening Unix sockets.
+ * Starts to listen. Pointers are borrowed until ipc_free, strings copied. Sockets that systemd has
+ * handed over (LISTEN_FDS, which is taken out of the environment) are used instead of
+ * `socket_path`; those named "read" or "send" give their clients that scope only. -EADDRINUSE: a
+ * live daemon answers at `socket_path`; -EPERM: others can write to its directory; -ENAMETOOLONG;
+ * -EINVAL: neither path nor sockets, or these are not listening Unix sockets.
  */
 int ipc_new(const struct ipc_options *o, struct ipc **ret);
 
 /*
- * Ends the turn and writes out what peers still wait for, for at most half a second; reads nothing any more. For the
- * moment before ipc_free.
+ * Ends the turn and writes out what peers still wait for, for at most half a second; reads nothing
+ * any more. For the moment before ipc_free.
  */
 void ipc_drain(struct ipc *ipc);
 
 /*
- * Closes all connections. Requests under way are forgotten: the repository's callbacks for them must not come any
- * more, so no turn of the loop may run between this and repository_free. Takes NULL, returns NULL.
+ * Closes all connections. Requests under way are forgotten: the repository's callbacks for them
+ * must not come any more, so no turn of the loop may run between this and repository_free. Takes
+ * NULL, returns NULL.
  */
 struct ipc *ipc_free(struct ipc *ipc);
 DEFINE_CLEANUP(struct ipc *, ipc_free)
 
-/* What rpc.discover answers: an OpenRPC document as text, owned; NULL when memory is short. Needs no daemon. */
+/*
+ * What rpc.discover answers: an OpenRPC document as text, owned; NULL when memory is short. Needs
+ * no daemon.
+ */
 char *ipc_discover_json(void);

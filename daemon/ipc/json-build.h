@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Building JSON objects: each adds one member and returns false when memory is short, so that calls chain with &&.
+ * Building JSON objects: each adds one member and returns false when memory is short, so that calls
+ * chain with &&.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Splits what a peer sends into lines, and says which descriptors came with which. The kernel hands descriptors over
- * with the last bytes of a read, possibly glued to bytes sent before them, and never to bytes sent after. So a
- * descriptor belongs to the line that holds the last byte of the read it came in: a client attaches the descriptors
- * of a request to its first byte and sends nothing behind that request in the same call.
+ * Splits what a peer sends into lines, and says which descriptors came with which. The kernel hands
+ * descriptors over with the last bytes of a read, possibly glued to bytes sent before them, and
+ * never to bytes sent after. So a descriptor belongs to the line that holds the last byte of the
+ * read it came in: a client attaches the descriptors of a request to its first byte and sends
+ * nothing behind that request in the same call.
  */
 #pragma once
 
@@ -16,7 +17,10 @@
 #include "base/cleanup.h"
 #include "libclient/protocol.h"
 
-/* Descriptors of one line; shared by the requests of a batch. Those still in it are closed with the last reference. */
+/*
+ * Descriptors of one line; shared by the requests of a batch. Those still in it are closed with the
+ * last reference.
+ */
 struct fd_list {
 	unsigned refs;
 	unsigned n;
@@ -63,7 +67,10 @@ struct line {
 void line_reader_init(struct line_reader *r);
 void line_reader_clear(struct line_reader *r);
 
-/* Says that `n` bytes were written where buffer_reserve(&r->buffer) pointed. `fds` came with them; taken, may be NULL. */
+/*
+ * Says that `n` bytes were written where buffer_reserve(&r->buffer) pointed. `fds` came with them;
+ * taken, may be NULL.
+ */
 void line_reader_commit(struct line_reader *r, size_t n, struct fd_list *fds);
 
 /* The next line. A line that is ready is released with line_reader_done before the next call. */

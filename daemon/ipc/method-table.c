@@ -18,7 +18,8 @@ static void set_unknown(struct rpc_error *e, int code, const char *noun, const c
 	if (!name_is_presentable(name))
 		rpc_error_set(e, code, "there is no %s of that name", noun);
 	else if (s->best)
-		rpc_error_set(e, code, "there is no %s '%s'; did you mean '%s'?", noun, name, s->best);
+		rpc_error_set(
+			e, code, "there is no %s '%s'; did you mean '%s'?", noun, name, s->best);
 	else
 		rpc_error_set(e, code, "there is no %s '%s'", noun, name);
 }
@@ -76,8 +77,9 @@ static int check_value(const struct param_detail *d, const cJSON *v, struct rpc_
 		rpc_error_set(e, CHAT_RPC_INVALID_PARAMS,
 			"'%s' takes ids: 1 to 64 printable ASCII characters", d->name);
 	else if (suggestion.best)
-		rpc_error_set(e, CHAT_RPC_INVALID_PARAMS, "'%s' does not know that value; did you mean '%s'?",
-			d->name, suggestion.best);
+		rpc_error_set(e, CHAT_RPC_INVALID_PARAMS,
+			"'%s' does not know that value; did you mean '%s'?", d->name,
+			suggestion.best);
 	else
 		rpc_error_set(e, CHAT_RPC_INVALID_PARAMS, "'%s' does not know that value", d->name);
 	return -EINVAL;
@@ -115,7 +117,8 @@ int method_decode(const struct method *m, const cJSON *params, void *target,
 	if (!params)
 		params = &empty;
 	if (!cJSON_IsObject(params)) {
-		rpc_error_set(ret_error, CHAT_RPC_INVALID_PARAMS, "parameters are given by name only");
+		rpc_error_set(
+			ret_error, CHAT_RPC_INVALID_PARAMS, "parameters are given by name only");
 		return -EINVAL;
 	}
 	r = check_known(m, params, ret_error);

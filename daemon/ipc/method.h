@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The method table: what every face of the API (socket, D-Bus, rpc.discover, the documentation) is driven by. A
- * method exists once, in the file of its noun.
+ * The method table: what every face of the API (socket, D-Bus, rpc.discover, the documentation) is
+ * driven by. A method exists once, in the file of its noun.
  */
 #pragma once
 
@@ -24,10 +24,14 @@ enum {
 #define SCOPES_ALL (SCOPE_READ | SCOPE_SEND | SCOPE_FULL)
 
 enum {
-	METHOD_WRITES = 1 << 0,   /* its answer is true only once committed */
-	METHOD_ORDERED = 1 << 1,  /* waits for those of this connection that are ordered and came before */
-	METHOD_SENDS_FD = 1 << 2, /* a descriptor travels with the answer */
-	METHOD_SECRET = 1 << 3,   /* parameters are wiped from memory afterwards */
+	/* Its answer is true only once committed. */
+	METHOD_WRITES = 1 << 0,
+	/* Waits for the ordered ones of this connection that came before. */
+	METHOD_ORDERED = 1 << 1,
+	/* A descriptor travels with the answer. */
+	METHOD_SENDS_FD = 1 << 2,
+	/* Parameters are wiped from memory afterwards. */
+	METHOD_SECRET = 1 << 3,
 };
 
 /* What a json_field cannot say of a parameter. */
@@ -50,7 +54,8 @@ struct method {
 	unsigned errors; /* bits 1 << enum failure_kind, besides those that every method may have */
 	unsigned scopes; /* one of these is needed */
 	unsigned flags;
-	void (*handler)(struct request *rq); /* ends, now or later, in one call of request.h's endings */
+	/* Ends, now or later, in one call of request.h's endings. */
+	void (*handler)(struct request *rq);
 };
 
 extern const struct method methods_account[];
@@ -69,11 +74,13 @@ extern const struct method *const method_tables[];
 const struct method *method_find(const char *name, struct rpc_error *ret_error);
 
 /* Failures that every method may have. */
-#define METHOD_COMMON_ERRORS (1u << FAILURE_BUSY | 1u << FAILURE_INTERNAL | 1u << FAILURE_STORAGE_ERROR)
+#define METHOD_COMMON_ERRORS                                                                       \
+	(1u << FAILURE_BUSY | 1u << FAILURE_INTERNAL | 1u << FAILURE_STORAGE_ERROR)
 
 /*
- * Checks `params` (NULL: none given) against the method's table and decodes them into the struct at `target`, whose
- * strings are borrowed from `params`. 0, or -EINVAL with `ret_error` naming the parameter.
+ * Checks `params` (NULL: none given) against the method's table and decodes them into the struct at
+ * `target`, whose strings are borrowed from `params`. 0, or -EINVAL with `ret_error` naming the
+ * parameter.
  */
 int method_decode(const struct method *m, const cJSON *params, void *target,
 	struct rpc_error *ret_error);

@@ -40,8 +40,8 @@ const struct method methods_account[] = {
 	{
 		.name = "account.login",
 		.summary = "Signs in and starts the first synchronisation.",
-		.doc = "Answers when the server has accepted the password. Follow chat.updated and "
-		       "message.added for what then comes in.",
+		.doc = "Answers when the server has accepted the password. Follow chat.updated "
+		       "and message.added for what then comes in.",
 		.params = login_fields,
 		.params_size = sizeof(struct login_params),
 		.result = &schema_account,

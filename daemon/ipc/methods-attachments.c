@@ -83,13 +83,17 @@ static const struct json_field open_fields[] = {
 
 static const struct open_params open_defaults = { .variant = "full" };
 
+static const struct schema_field open_result_fields[] = {
+	{ "fd", SCHEMA_INTEGER,
+		.doc = "0: the descriptor that comes with the answer (SCM_RIGHTS), a sealed "
+		       "memfd." },
+	{ "size", SCHEMA_INTEGER, .doc = "Bytes in it." },
+	{ 0 },
+};
+
 static const struct schema open_result = {
 	.doc = "The bytes, as a descriptor.",
-	.fields = (const struct schema_field[]){
-		{ "fd", SCHEMA_INTEGER,
-			.doc = "0: the descriptor that comes with the answer (SCM_RIGHTS), a sealed memfd." },
-		{ "size", SCHEMA_INTEGER, .doc = "Bytes in it." },
-		{ 0 } },
+	.fields = open_result_fields,
 };
 
 static void on_open(struct request *rq)
@@ -131,13 +135,16 @@ static const struct json_field read_fields[] = {
 
 static const struct read_params read_defaults = { .variant = "full", .length = READ_BYTES_MAX };
 
+static const struct schema_field read_result_fields[] = {
+	{ "data", SCHEMA_STRING, .doc = "Base64; empty at the end." },
+	{ "offset", SCHEMA_INTEGER, .doc = "Of its first byte." },
+	{ "size", SCHEMA_INTEGER, .doc = "Bytes of the whole variant." },
+	{ 0 },
+};
+
 static const struct schema read_result = {
 	.doc = "A piece of the bytes.",
-	.fields = (const struct schema_field[]){
-		{ "data", SCHEMA_STRING, .doc = "Base64; empty at the end." },
-		{ "offset", SCHEMA_INTEGER, .doc = "Of its first byte." },
-		{ "size", SCHEMA_INTEGER, .doc = "Bytes of the whole variant." },
-		{ 0 } },
+	.fields = read_result_fields,
 };
 
 static char *to_base64(const uint8_t *data, size_t n)
@@ -168,8 +175,8 @@ static cJSON *encode_piece(const uint8_t *bytes, size_t n, int64_t offset, int64
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	_cleanup_free_ char *text = to_base64(bytes, n);
 
-	if (!o || !text || !json_add_string(o, "data", text) || !json_add_integer(o, "offset", offset) ||
-		!json_add_integer(o, "size", size))
+	if (!o || !text || !json_add_string(o, "data", text) ||
+		!json_add_integer(o, "offset", offset) || !json_add_integer(o, "size", size))
 		return NULL;
 	return TAKE_PTR(o);
 }
@@ -194,7 +201,8 @@ static void on_read(struct request *rq)
 	bytes = malloc((size_t)p->length);
 	if (!bytes)
 		return request_reply(rq, NULL);
-	n = store_media_read(store, p->attachment_id, state.variant, p->offset, bytes, (size_t)p->length);
+	n = store_media_read(
+		store, p->attachment_id, state.variant, p->offset, bytes, (size_t)p->length);
 	if (n < 0)
 		return fail(rq, (int)n);
 	request_reply(rq, encode_piece(bytes, (size_t)n, p->offset,
@@ -215,7 +223,8 @@ const struct method methods_attachments[] = {
 	{
 		.name = "attachments.download",
 		.summary = "Asks for an attachment's full bytes.",
-		.doc = "Answers at once; follow attachment.updated. No effect when they are here or coming.",
+		.doc = "Answers at once; follow attachment.updated. No effect when they are here "
+		       "or coming.",
 		.params = get_fields,
 		.params_size = sizeof(struct get_params),
 		.result = &schema_attachment,
@@ -240,7 +249,8 @@ const struct method methods_attachments[] = {
 	},
 	{
 		.name = "attachments.read",
-		.summary = "A piece of an attachment's bytes, for those who cannot take descriptors.",
+		.summary =
+			"A piece of an attachment's bytes, for those who cannot take descriptors.",
 		.doc = "The error busy says that not all of them are here.",
 		.params = read_fields,
 		.params_size = sizeof(struct read_params),

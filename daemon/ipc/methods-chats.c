@@ -21,16 +21,19 @@ static const struct json_field list_fields[] = {
 
 static const struct list_params list_defaults = { .limit = PAGE_DEFAULT };
 
+static const struct schema_field list_result_fields[] = {
+	{ "chats", SCHEMA_OBJECT, SCHEMA_LIST, .object = &schema_chat_info,
+		.doc = "Newest first." },
+	{ "cursor", SCHEMA_STRING, SCHEMA_NULLABLE,
+		.doc = "Where the next page begins; null at the end." },
+	{ "as_of", SCHEMA_INTEGER,
+		.doc = "The newest change that the page shows: subscribe since this." },
+	{ 0 },
+};
+
 static const struct schema list_result = {
 	.doc = "A page of chats.",
-	.fields = (const struct schema_field[]){
-		{ "chats", SCHEMA_OBJECT, SCHEMA_LIST, .object = &schema_chat_info,
-			.doc = "Newest first." },
-		{ "cursor", SCHEMA_STRING, SCHEMA_NULLABLE,
-			.doc = "Where the next page begins; null at the end." },
-		{ "as_of", SCHEMA_INTEGER,
-			.doc = "The newest change that the page shows: subscribe since this." },
-		{ 0 } },
+	.fields = list_result_fields,
 };
 
 static int append_chat(void *userdata, const struct chat_info *c)
@@ -162,8 +165,8 @@ const struct method methods_chats[] = {
 		.params = create_fields,
 		.params_size = sizeof(struct create_params),
 		.result = &schema_chat_info,
-		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_OFFLINE | 1u << FAILURE_LOGIN_REQUIRED |
-			1u << FAILURE_STORAGE_FULL,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_OFFLINE |
+			1u << FAILURE_LOGIN_REQUIRED | 1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_SEND,
 		.flags = METHOD_WRITES,
 		.handler = on_create,

@@ -9,65 +9,83 @@
 
 static const char *const write_states[] = { "ok", "full", "error", NULL };
 
+static const struct schema_field outbox_fields[] = {
+	{ "pending", SCHEMA_INTEGER, .doc = "Waiting to be sent." },
+	{ "failed", SCHEMA_INTEGER, .doc = "Refused for good, or given up." },
+	{ 0 },
+};
+
 static const struct schema outbox = {
 	.doc = "Messages that are not accepted by the server.",
-	.fields = (const struct schema_field[]){
-		{ "pending", SCHEMA_INTEGER, .doc = "Waiting to be sent." },
-		{ "failed", SCHEMA_INTEGER, .doc = "Refused for good, or given up." },
-		{ 0 } },
+	.fields = outbox_fields,
+};
+
+static const struct schema_field transfers_fields[] = {
+	{ "active", SCHEMA_INTEGER, .doc = "Moving now." },
+	{ "waiting", SCHEMA_INTEGER, .doc = "Queued behind these." },
+	{ 0 },
 };
 
 static const struct schema transfers = {
 	.doc = "Attachments on their way.",
-	.fields = (const struct schema_field[]){
-		{ "active", SCHEMA_INTEGER, .doc = "Moving now." },
-		{ "waiting", SCHEMA_INTEGER, .doc = "Queued behind these." },
-		{ 0 } },
+	.fields = transfers_fields,
+};
+
+static const struct schema_field storage_fields[] = {
+	{ "bytes", SCHEMA_INTEGER, .doc = "Bytes on disk." },
+	{ "state", SCHEMA_ENUM, .values = write_states,
+		.doc = "Whether the last write succeeded; full: there was no space." },
+	{ 0 },
 };
 
 static const struct schema storage = {
 	.doc = "The account's databases.",
-	.fields = (const struct schema_field[]){
-		{ "bytes", SCHEMA_INTEGER, .doc = "Bytes on disk." },
-		{ "state", SCHEMA_ENUM, .values = write_states,
-			.doc = "Whether the last write succeeded; full: there was no space." },
-		{ 0 } },
+	.fields = storage_fields,
+};
+
+static const struct schema_field library_fields[] = {
+	{ "name", SCHEMA_STRING, .doc = "Its name." },
+	{ "version", SCHEMA_STRING, .doc = "The version in use." },
+	{ 0 },
 };
 
 static const struct schema library = {
 	.doc = "A library that the daemon runs on.",
-	.fields = (const struct schema_field[]){
-		{ "name", SCHEMA_STRING, .doc = "Its name." },
-		{ "version", SCHEMA_STRING, .doc = "The version in use." },
-		{ 0 } },
+	.fields = library_fields,
+};
+
+static const struct schema_field versions_fields[] = {
+	{ "api", SCHEMA_STRING, .doc = "Version of this interface." },
+	{ "daemon", SCHEMA_STRING, .doc = "Version of the daemon." },
+	{ "libraries", SCHEMA_OBJECT, SCHEMA_LIST, .object = &library,
+		.doc = "Versions of what it is made with." },
+	{ 0 },
 };
 
 static const struct schema versions = {
 	.doc = "What runs here.",
-	.fields = (const struct schema_field[]){
-		{ "api", SCHEMA_STRING, .doc = "Version of this interface." },
-		{ "daemon", SCHEMA_STRING, .doc = "Version of the daemon." },
-		{ "libraries", SCHEMA_OBJECT, SCHEMA_LIST, .object = &library,
-			.doc = "Versions of what it is made with." },
-		{ 0 } },
+	.fields = versions_fields,
+};
+
+static const struct schema_field status_result_fields[] = {
+	{ "account", SCHEMA_OBJECT, .object = &schema_account, .doc = "Who is signed in." },
+	{ "connection", SCHEMA_OBJECT, .object = &schema_connection,
+		.doc = "The session with the server." },
+	{ "unread", SCHEMA_INTEGER, .doc = "Unread messages of all chats." },
+	{ "outbox", SCHEMA_OBJECT, .object = &outbox, .doc = "What is not sent." },
+	{ "transfers", SCHEMA_OBJECT, .object = &transfers, .doc = "What is moving." },
+	{ "storage", SCHEMA_OBJECT, .object = &storage, .doc = "The databases." },
+	{ "key_source", SCHEMA_STRING,
+		.doc = "Where the key of the databases comes from: credential, secret_service, "
+		       "passphrase, file (the weakest), or none for a trial without a disk." },
+	{ "versions", SCHEMA_OBJECT, .object = &versions, .doc = "What runs here." },
+	{ 0 },
 };
 
 static const struct schema status_result = {
 	.name = NULL,
 	.doc = "How things stand.",
-	.fields = (const struct schema_field[]){
-		{ "account", SCHEMA_OBJECT, .object = &schema_account, .doc = "Who is signed in." },
-		{ "connection", SCHEMA_OBJECT, .object = &schema_connection,
-			.doc = "The session with the server." },
-		{ "unread", SCHEMA_INTEGER, .doc = "Unread messages of all chats." },
-		{ "outbox", SCHEMA_OBJECT, .object = &outbox, .doc = "What is not sent." },
-		{ "transfers", SCHEMA_OBJECT, .object = &transfers, .doc = "What is moving." },
-		{ "storage", SCHEMA_OBJECT, .object = &storage, .doc = "The databases." },
-		{ "key_source", SCHEMA_STRING,
-			.doc = "Where the key of the databases comes from: credential, secret_service, "
-			       "passphrase, file (the weakest), or none for a trial without a disk." },
-		{ "versions", SCHEMA_OBJECT, .object = &versions, .doc = "What runs here." },
-		{ 0 } },
+	.fields = status_result_fields,
 };
 
 static bool add_counts(cJSON *o, const struct repository_status *s)
@@ -91,7 +109,8 @@ static bool add_storage(cJSON *o, struct store *store)
 		state = "ok";
 	else if (r == -ENOSPC)
 		state = "full";
-	return s && json_add_integer(s, "bytes", store_size(store)) && json_add_string(s, "state", state);
+	return s && json_add_integer(s, "bytes", store_size(store)) &&
+		json_add_string(s, "state", state);
 }
 
 static bool add_versions(cJSON *o, const struct api *api)
@@ -105,7 +124,8 @@ static bool add_versions(cJSON *o, const struct api *api)
 	for (size_t i = 0; libraries && i < api->n_versions; i++) {
 		cJSON *l = cJSON_CreateObject();
 
-		if (!json_append(libraries, l) || !json_add_string(l, "name", api->versions[i].name) ||
+		if (!json_append(libraries, l) ||
+			!json_add_string(l, "name", api->versions[i].name) ||
 			!json_add_string(l, "version", api->versions[i].version))
 			return false;
 	}

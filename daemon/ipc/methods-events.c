@@ -14,13 +14,14 @@ struct subscribe_params {
 };
 
 static const struct json_field subscribe_fields[] = {
-	{ "topics", JSON_ARRAY, JSON_NULLABLE, offsetof(struct subscribe_params, topics), 1, N_TOPICS,
-		"Left out: all but transfer.progress." },
+	{ "topics", JSON_ARRAY, JSON_NULLABLE, offsetof(struct subscribe_params, topics), 1,
+		N_TOPICS, "Left out: all but transfer.progress." },
 	{ "chats", JSON_ARRAY, JSON_NULLABLE, offsetof(struct subscribe_params, chats), 1,
 		SUBSCRIPTION_CHATS_MAX, "Only what concerns these; connection comes regardless." },
 	{ "since", JSON_INTEGER, JSON_NULLABLE, offsetof(struct subscribe_params, since), 0,
 		INT64_C(1) << 53,
-		"A seq or as_of that is known already: every later change is told. Left out, from now on." },
+		"A seq or as_of that is known already: every later change is told. Left out, "
+		"from now on." },
 	{ 0 },
 };
 
@@ -32,11 +33,14 @@ static const struct param_detail subscribe_details[] = {
 	{ 0 },
 };
 
+static const struct schema_field subscribe_result_fields[] = {
+	{ "seq", SCHEMA_INTEGER, .doc = "Changes after this one are told." },
+	{ 0 },
+};
+
 static const struct schema subscribe_result = {
 	.doc = "Where the subscription begins.",
-	.fields = (const struct schema_field[]){
-		{ "seq", SCHEMA_INTEGER, .doc = "Changes after this one are told." },
-		{ 0 } },
+	.fields = subscribe_result_fields,
 };
 
 static unsigned topics_of(const cJSON *list)
@@ -103,10 +107,11 @@ const struct method methods_events[] = {
 	{
 		.name = "events.subscribe",
 		.summary = "From now on, tells this connection of changes.",
-		.doc = "A connection has one subscription; subscribing again replaces its topics, chats and "
-		       "position. The answer precedes the first change notification. A row that changed "
-		       "several times unseen is told once, as it is now. The error invalid says that "
-		       "'since' is not of this database: list anew.",
+		.doc = "A connection has one subscription; subscribing again replaces its "
+		       "topics, chats and position. The answer precedes the first change "
+		       "notification. A row that changed several times unseen is told once, as "
+		       "it is now. The error invalid says that 'since' is not of this database: "
+		       "list anew.",
 		.params = subscribe_fields,
 		.params_size = sizeof(struct subscribe_params),
 		.defaults = &subscribe_defaults,

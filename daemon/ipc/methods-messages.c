@@ -34,15 +34,18 @@ static const struct json_field list_fields[] = {
 
 static const struct list_params list_defaults = { .limit = PAGE_DEFAULT };
 
+static const struct schema_field list_result_fields[] = {
+	{ "messages", SCHEMA_OBJECT, SCHEMA_LIST, .object = &schema_message,
+		.doc = "Oldest first." },
+	{ "more", SCHEMA_BOOLEAN, .doc = "There are further ones in that direction." },
+	{ "as_of", SCHEMA_INTEGER,
+		.doc = "The newest change that the page shows: subscribe since this." },
+	{ 0 },
+};
+
 static const struct schema list_result = {
 	.doc = "A page of messages.",
-	.fields = (const struct schema_field[]){
-		{ "messages", SCHEMA_OBJECT, SCHEMA_LIST, .object = &schema_message,
-			.doc = "Oldest first." },
-		{ "more", SCHEMA_BOOLEAN, .doc = "There are further ones in that direction." },
-		{ "as_of", SCHEMA_INTEGER,
-			.doc = "The newest change that the page shows: subscribe since this." },
-		{ 0 } },
+	.fields = list_result_fields,
 };
 
 static int append_message(void *userdata, const struct message *m)
@@ -88,8 +91,8 @@ static int read_page(struct request *rq, struct page *page, bool *ret_more)
 	bool more = false;
 	int r;
 
-	r = store_message_page(rq->api->store, p->chat_id, direction, p->before ? p->before : p->after,
-		p->limit, append_message, page, &more);
+	r = store_message_page(rq->api->store, p->chat_id, direction,
+		p->before ? p->before : p->after, p->limit, append_message, page, &more);
 	if (r < 0)
 		return r;
 	if (cut_page(page, direction != PAGE_AFTER))
@@ -195,11 +198,11 @@ static const struct json_field send_fields[] = {
 		.doc = "to whom. Without a chat yet, one is made, provisional while offline." },
 	{ "text", JSON_STRING, 0, offsetof(struct send_params, text), 0, ROOM_TEXT_MAX,
 		"May be left out beside attachments." },
-	{ "attachments", JSON_ARRAY, 0, offsetof(struct send_params, attachments), 0, ROOM_PHOTOS_MAX,
-		"Photos, each with either 'fd' or 'path'." },
+	{ "attachments", JSON_ARRAY, 0, offsetof(struct send_params, attachments), 0,
+		ROOM_PHOTOS_MAX, "Photos, each with either 'fd' or 'path'." },
 	{ "message_id", JSON_ID, JSON_NULLABLE, offsetof(struct send_params, message_id),
-		.doc = "Of the caller's making, so that the same request can be sent again without a "
-		       "second message; left out, one is made." },
+		.doc = "Of the caller's making, so that the same request can be sent again "
+		       "without a second message; left out, one is made." },
 	{ 0 },
 };
 
@@ -216,7 +219,8 @@ static const struct json_field photo_fields[] = {
 		"Which of the descriptors that came with the line (SCM_RIGHTS); or" },
 	{ "path", JSON_STRING, 0, offsetof(struct photo_params, path), 1, 4096,
 		"an absolute path, which only a connection of full scope may give." },
-	{ "name", JSON_STRING, 0, offsetof(struct photo_params, name), 1, 255, "File name to show." },
+	{ "name", JSON_STRING, 0, offsetof(struct photo_params, name), 1, 255,
+		"File name to show." },
 	{ 0 },
 };
 
@@ -253,12 +257,15 @@ static int decode_photo(struct request *rq, const cJSON *item, struct room_photo
 	}
 	if (photo_is_denied(rq, &p))
 		return -EACCES;
-	*ret = (struct room_photo){ .fd = p.fd < 0 ? -1 : rq->fds->fds[p.fd], .path = p.path, .name = p.name };
+	*ret = (struct room_photo){
+		.fd = p.fd < 0 ? -1 : rq->fds->fds[p.fd], .path = p.path, .name = p.name
+	};
 	return 0;
 }
 
 /* Ends the request when the photos are not in order. */
-static int decode_photos(struct request *rq, const cJSON *list, struct room_photo *photos, size_t *ret_n)
+static int decode_photos(
+	struct request *rq, const cJSON *list, struct room_photo *photos, size_t *ret_n)
 {
 	struct json_error error;
 	const cJSON *item;
@@ -268,7 +275,8 @@ static int decode_photos(struct request *rq, const cJSON *list, struct room_phot
 		int r = decode_photo(rq, item, &photos[n], &error);
 
 		if (r == -EACCES)
-			request_fail_with(rq, FAILURE_DENIED, "this connection may not send files by path");
+			request_fail_with(
+				rq, FAILURE_DENIED, "this connection may not send files by path");
 		else if (r < 0)
 			request_fail_params(rq, "attachments[%zu]: %s", n, error.text);
 		if (r < 0)
@@ -319,17 +327,21 @@ struct read_params {
 };
 
 static const struct json_field read_fields[] = {
-	{ "chat_id", JSON_ID, JSON_REQUIRED, offsetof(struct read_params, chat_id), .doc = "The chat." },
+	{ "chat_id", JSON_ID, JSON_REQUIRED, offsetof(struct read_params, chat_id),
+		.doc = "The chat." },
 	{ "message_id", JSON_ID, JSON_REQUIRED, offsetof(struct read_params, message_id),
 		.doc = "Everything up to and including this message is read." },
 	{ 0 },
 };
 
+static const struct schema_field read_result_fields[] = {
+	{ "unread_count", SCHEMA_INTEGER, .doc = "Messages of the chat not read yet." },
+	{ 0 },
+};
+
 static const struct schema read_result = {
 	.doc = "What is left.",
-	.fields = (const struct schema_field[]){
-		{ "unread_count", SCHEMA_INTEGER, .doc = "Messages of the chat not read yet." },
-		{ 0 } },
+	.fields = read_result_fields,
 };
 
 static int take_unread(void *userdata, const struct chat_info *c)
@@ -363,8 +375,9 @@ const struct method methods_messages[] = {
 	{
 		.name = "messages.list",
 		.summary = "A page of a chat's messages.",
-		.doc = "Going back, the server is asked where the local history ends. Offline, what is "
-		       "here comes, and 'more' is true while older messages are known to exist.",
+		.doc = "Going back, the server is asked where the local history ends. Offline, "
+		       "what is here comes, and 'more' is true while older messages are known to "
+		       "exist.",
 		.params = list_fields,
 		.params_size = sizeof(struct list_params),
 		.defaults = &list_defaults,
@@ -386,16 +399,17 @@ const struct method methods_messages[] = {
 	{
 		.name = "messages.send",
 		.summary = "Takes a message over for sending.",
-		.doc = "Once answered, the message is on disk with status PENDING and will be delivered, or "
-		       "be FAILED with the server's reason. Messages of one connection are taken over in "
-		       "the order of their requests.",
+		.doc = "Once answered, the message is on disk with status PENDING and will be "
+		       "delivered, or be FAILED with the server's reason. Messages of one "
+		       "connection are taken over in the order of their requests.",
 		.params = send_fields,
 		.params_size = sizeof(struct send_params),
 		.defaults = &send_defaults,
 		.details = send_details,
 		.result = &schema_message,
-		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_LOGIN_REQUIRED | 1u << FAILURE_INVALID |
-			1u << FAILURE_UNSUPPORTED | 1u << FAILURE_TOO_LARGE | 1u << FAILURE_CONFLICT |
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_LOGIN_REQUIRED |
+			1u << FAILURE_INVALID | 1u << FAILURE_UNSUPPORTED |
+			1u << FAILURE_TOO_LARGE | 1u << FAILURE_CONFLICT |
 			1u << FAILURE_STORAGE_FULL | 1u << FAILURE_DENIED,
 		.scopes = SCOPE_SEND,
 		.flags = METHOD_WRITES | METHOD_ORDERED,

@@ -2,11 +2,14 @@
 #include "ipc/discover.h"
 #include "ipc/request.h"
 
+static const struct schema_field discover_result_fields[] = {
+	{ "openrpc", SCHEMA_STRING, .doc = "Version of OpenRPC." },
+	{ 0 },
+};
+
 static const struct schema discover_result = {
 	.doc = "An OpenRPC 1.3 document.",
-	.fields = (const struct schema_field[]){
-		{ "openrpc", SCHEMA_STRING, .doc = "Version of OpenRPC." },
-		{ 0 } },
+	.fields = discover_result_fields,
 };
 
 static void on_discover(struct request *rq)

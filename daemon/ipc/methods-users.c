@@ -53,7 +53,8 @@ const struct method methods_users[] = {
 		.params = get_fields,
 		.params_size = sizeof(struct get_params),
 		.result = &schema_user,
-		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_OFFLINE | 1u << FAILURE_LOGIN_REQUIRED,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_OFFLINE |
+			1u << FAILURE_LOGIN_REQUIRED,
 		.scopes = SCOPE_READ,
 		.handler = on_get,
 	},

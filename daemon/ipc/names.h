@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The lists of names that the API's descriptions need, NULL-terminated. What the names are is said by the model.
+ * The lists of names that the API's descriptions need, NULL-terminated. What the names are is said
+ * by the model.
  */
 #pragma once
 

@@ -90,8 +90,8 @@ int output_append(struct output *o, struct chunk *c)
 }
 
 /*
- * A chunk with a descriptor is written by itself: the kernel hands the descriptor over with bytes of that call only,
- * so that the receiver knows which line it came with.
+ * A chunk with a descriptor is written by itself: the kernel hands the descriptor over with bytes
+ * of that call only, so that the receiver knows which line it came with.
  */
 static size_t gather(const struct output *o, struct iovec iov[WRITE_MAX])
 {

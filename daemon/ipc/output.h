@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What waits to be written to a peer: a queue of chunks, each a line of text that any number of peers may share, and
- * perhaps a descriptor that travels with its first byte.
+ * What waits to be written to a peer: a queue of chunks, each a line of text that any number of
+ * peers may share, and perhaps a descriptor that travels with its first byte.
  */
 #pragma once
 
@@ -46,8 +46,8 @@ struct output {
 int output_append(struct output *o, struct chunk *c);
 
 /*
- * Writes as much as the socket takes. 0: all is gone; -EAGAIN: the rest waits; another negative errno: the connection
- * is lost. `ret_progress`: something was written.
+ * Writes as much as the socket takes. 0: all is gone; -EAGAIN: the rest waits; another negative
+ * errno: the connection is lost. `ret_progress`: something was written.
  */
 int output_write(struct output *o, int fd, bool *ret_progress);
 

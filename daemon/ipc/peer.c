@@ -201,7 +201,8 @@ static void on_stall(void *userdata)
 {
 	struct peer *p = userdata;
 
-	log_info("A frontend (process %d) has not read for a minute; it is disconnected.", (int)p->pid);
+	log_info("A frontend (process %d) has not read for a minute; it is disconnected.",
+		(int)p->pid);
 	peer_close(p);
 }
 

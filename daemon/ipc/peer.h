@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One connection to the socket: bytes in, bytes out, and what it is charged for. What the lines ask for is in call.h.
+ * One connection to the socket: bytes in, bytes out, and what it is charged for. What the lines ask
+ * for is in call.h.
  */
 #pragma once
 
@@ -17,7 +18,10 @@
 #include "ipc/output.h"
 #include "ipc/request.h"
 
-/* Bytes of output above which a peer is not read from and not told of changes, until half of them are gone. */
+/*
+ * Bytes of output above which a peer is not read from and not told of changes, until half of them
+ * are gone.
+ */
 #define PEER_HIGH_WATER (256u * 1024u)
 
 /* Requests of a peer between their line and their answer; more are left in the socket. */

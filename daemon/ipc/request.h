@@ -24,8 +24,8 @@ struct request;
 /* What a face does with answers. */
 struct request_ops {
 	/*
-	 * Called once at the end; the request is the face's again. One of `result` (taken) and `error` is NULL. `fd`: taken,
-	 * travels with the result; -1: none.
+	 * Called once at the end; the request is the face's again. One of `result` (taken) and
+	 * `error` is NULL. `fd`: taken, travels with the result; -1: none.
 	 */
 	void (*done)(struct request *rq, cJSON *result, const struct rpc_error *error, int fd);
 };
@@ -38,24 +38,29 @@ struct request {
 	cJSON *tree;           /* owned; what the strings of params are borrowed from */
 	void *params;          /* owned; the method's struct */
 	struct fd_list *fds;   /* owned; NULL: none came */
-	bool stages_subscription; /* set by the handler: the answer brings the client's staged one into force */
+	/* Set by the handler: the answer brings the staged subscription into force. */
+	bool stages_subscription;
 };
 
 /*
- * Checks what asks for the method and how, decodes the parameters (taken) and calls the handler, which may end the
- * request at once. Errors end it too.
+ * Checks what asks for the method and how, decodes the parameters (taken) and calls the handler,
+ * which may end the request at once. Errors end it too.
  */
 void request_run(struct request *rq, cJSON *params);
 
 /* Releases what a request holds, not the request. */
 void request_clear(struct request *rq);
 
-/* The endings. The request must not be touched afterwards. `result` and `fd` are taken; a NULL result is an internal error. */
+/*
+ * The endings. The request must not be touched afterwards. `result` and `fd` are taken; a NULL
+ * result is an internal error.
+ */
 void request_reply(struct request *rq, cJSON *result);
 void request_reply_fd(struct request *rq, cJSON *result, int fd);
 void request_fail(struct request *rq, const struct failure *f);
 void request_fail_errno(struct request *rq, int r);
-void request_fail_with(struct request *rq, enum failure_kind kind, const char *format, ...) _printf_(3, 4);
+void request_fail_with(struct request *rq, enum failure_kind kind, const char *format, ...)
+	_printf_(3, 4);
 
 /* The parameters do not go together. */
 void request_fail_params(struct request *rq, const char *format, ...) _printf_(2, 3);

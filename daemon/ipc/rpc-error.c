@@ -115,8 +115,8 @@ cJSON *rpc_error_to_json(const struct rpc_error *e)
 	for (char *c = message; *c; c++)
 		if (*c == '_')
 			*c = ' ';
-	if (!o || !json_add_integer(o, "code", e->code) || !json_add_string(o, "message", message) ||
-		!add_data(o, e, code))
+	if (!o || !json_add_integer(o, "code", e->code) ||
+		!json_add_string(o, "message", message) || !add_data(o, e, code))
 		return NULL;
 	return TAKE_PTR(o);
 }

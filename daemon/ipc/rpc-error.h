@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a request that failed is told: JSON-RPC's own codes and the API's stable ones, from one table.
+ * What a request that failed is told: JSON-RPC's own codes and the API's stable ones, from one
+ * table.
  */
 #pragma once
 

@@ -80,7 +80,8 @@ static int open_id(cJSON *envelope, struct rpc_call *c, struct rpc_error *e)
 	}
 	cJSON_Delete(id);
 	c->id = cJSON_CreateNull();
-	return invalid(e, "'id' must be null, a string of at most 256 bytes or a number up to 2^53");
+	return invalid(
+		e, "'id' must be null, a string of at most 256 bytes or a number up to 2^53");
 }
 
 static int open_params(cJSON *envelope, struct rpc_call *c, struct rpc_error *e)

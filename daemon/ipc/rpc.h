@@ -18,8 +18,8 @@
 #define RPC_ID_MAX 256
 
 /*
- * Parses a line. 0 and an owned tree; else negative errno with `ret_error` filled in. What would cost much more memory
- * than its text is refused before it is parsed.
+ * Parses a line. 0 and an owned tree; else negative errno with `ret_error` filled in. What would
+ * cost much more memory than its text is refused before it is parsed.
  */
 int rpc_parse(const char *line, size_t len, cJSON **ret, struct rpc_error *ret_error);
 
@@ -33,8 +33,8 @@ struct rpc_call {
 void rpc_call_clear(struct rpc_call *c);
 
 /*
- * Takes apart one request, whose parts are moved out of `envelope`. On failure `ret` holds the id to answer to, as far
- * as it could be told (else null), and `ret_error` why.
+ * Takes apart one request, whose parts are moved out of `envelope`. On failure `ret` holds the id
+ * to answer to, as far as it could be told (else null), and `ret_error` why.
  */
 int rpc_open(cJSON *envelope, struct rpc_call *ret, struct rpc_error *ret_error);
 

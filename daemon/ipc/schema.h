@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the API's answers look like, declared once: tables from which rpc.discover describes them and against which
- * the tests check every reply.
+ * What the API's answers look like, declared once: tables from which rpc.discover describes them
+ * and against which the tests check every reply.
  */
 #pragma once
 

@@ -127,7 +127,8 @@ static void on_connection(void *userdata, int listening, unsigned ready)
 
 		if (fd >= 0) {
 			admit(l, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			errno == ENOBUFS) {
 			log_warning("Cannot accept a connection: %s", strerror(errno));
 			set_accepting(s, false);
 			loop_timer_start_us(s->pause, ACCEPT_PAUSE_US);

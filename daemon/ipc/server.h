@@ -18,7 +18,9 @@ DEFINE_CLEANUP(struct server *, server_free)
 /* Listens at `path`, as ipc_new says. */
 int server_listen_at(struct server *s, const char *path);
 
-/* Listens on what systemd has handed over. Returns how many sockets these are, or negative errno. */
+/*
+ * Listens on what systemd has handed over. Returns how many sockets these are, or negative errno.
+ */
 int server_listen_systemd(struct server *s);
 
 /* Accepts on a listening socket (taken) for clients of these scopes. */

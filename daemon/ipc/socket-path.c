@@ -75,7 +75,10 @@ static int remove_stale(const struct sockaddr_un *address)
 
 static int bind_and_listen(int fd, const struct sockaddr_un *address)
 {
-	/* The mode of the file comes from the socket's: it is never open to others, not even for a moment. */
+	/*
+	 * The mode of the file comes from the socket's: it is never open to others, not even for a
+	 * moment.
+	 */
 	if (fchmod(fd, 0600) < 0)
 		return -errno;
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
@@ -104,7 +107,10 @@ int socket_path_listen(struct socket_path *sp, const char *path, int *ret_fd)
 	directory = open_parent(path);
 	if (!copy || directory < 0)
 		return copy ? directory : -ENOMEM;
-	/* Of two daemons that start together one must not take the other's fresh socket for a stale one. */
+	/*
+	 * Of two daemons that start together one must not take the other's fresh socket for a stale
+	 * one.
+	 */
 	if (flock(directory, LOCK_EX) < 0)
 		return -errno;
 	r = remove_stale(&address);
@@ -118,7 +124,9 @@ int socket_path_listen(struct socket_path *sp, const char *path, int *ret_fd)
 		return r;
 	if (lstat(path, &st) < 0)
 		return -errno;
-	*sp = (struct socket_path){ .path = TAKE_PTR(copy), .device = st.st_dev, .inode = st.st_ino };
+	*sp = (struct socket_path){
+		.path = TAKE_PTR(copy), .device = st.st_dev, .inode = st.st_ino
+	};
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -127,7 +135,8 @@ void socket_path_remove(struct socket_path *sp)
 {
 	struct stat st;
 
-	if (sp->path && lstat(sp->path, &st) == 0 && st.st_dev == sp->device && st.st_ino == sp->inode)
+	if (sp->path && lstat(sp->path, &st) == 0 && st.st_dev == sp->device &&
+		st.st_ino == sp->inode)
 		unlink(sp->path);
 	free(sp->path);
 	*sp = (struct socket_path){ 0 };

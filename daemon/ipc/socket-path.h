@@ -13,9 +13,9 @@ struct socket_path {
 };
 
 /*
- * Makes the directory (0700, unless it is there) and the socket (0600) and listens; the socket is non-blocking. A
- * socket file that nobody answers at is replaced. -EADDRINUSE: somebody does; -EPERM: others can write to the
- * directory; -ENAMETOOLONG.
+ * Makes the directory (0700, unless it is there) and the socket (0600) and listens; the socket is
+ * non-blocking. A socket file that nobody answers at is replaced. -EADDRINUSE: somebody does;
+ * -EPERM: others can write to the directory; -ENAMETOOLONG.
  */
 int socket_path_listen(struct socket_path *sp, const char *path, int *ret_fd);
 

@@ -11,7 +11,10 @@ struct suggestion {
 	unsigned distance;
 };
 
-/* Compares one candidate (borrowed) with what was asked for. Zero-initialise the suggestion before the first. */
+/*
+ * Compares one candidate (borrowed) with what was asked for. Zero-initialise the suggestion before
+ * the first.
+ */
 void suggest_consider(struct suggestion *s, const char *wanted, const char *candidate);
 
 /* True for a name that may be shown in an error: short and printable ASCII. */

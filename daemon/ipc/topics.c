@@ -23,7 +23,8 @@ const struct topic topics[N_TOPICS] = {
 		"A chat is new, or its last message or unread count changed." },
 	[CHANGE_CHAT_REMOVED] = { &schema_chat_ref, "A chat is no longer here." },
 	[CHANGE_ATTACHMENT_UPDATED] = { &schema_attachment, "An attachment's status changed." },
-	[TOPIC_CONNECTION] = { &schema_connection, "The session with the server changed its state." },
+	[TOPIC_CONNECTION] = { &schema_connection,
+		"The session with the server changed its state." },
 	[TOPIC_TRANSFER_PROGRESS] = { &schema_attachment, "Bytes of an attachment moved." },
 };
 

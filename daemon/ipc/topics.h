@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a frontend can be told of: the durable changes of store.h, numbered as there, and behind them the ephemeral
- * topics, which carry no seq and are never replayed.
+ * What a frontend can be told of: the durable changes of store.h, numbered as there, and behind
+ * them the ephemeral topics, which carry no seq and are never replayed.
  */
 #pragma once
 
