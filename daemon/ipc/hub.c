@@ -17,6 +17,9 @@
 
 #define EPHEMERAL_INTERVAL_US 100000
 
+/* Which of the two a row belongs to depends on whom it is told. */
+#define MESSAGE_TOPICS (1u << CHANGE_MESSAGE_ADDED | 1u << CHANGE_MESSAGE_UPDATED)
+
 TAILQ_HEAD(subscriber_list, subscriber);
 
 struct hub {
@@ -91,41 +94,65 @@ static void give(struct subscriber *s, struct event *e)
 	s->took = true;
 }
 
-/* Gives one row to those who want it and have room; the others stay at their position. */
-static void give_row(struct group *g, const struct change *c, struct event *e)
-{
-	for (size_t i = 0; i < g->n; i++) {
-		struct subscriber *s = g->members[i];
+/* A row while it is given out, as two events: the same message is new to one and not to another. */
+struct row {
+	const struct change *change;
+	cJSON *data;
+	struct event added, other;
+};
 
-		if (s->stopped)
-			continue;
-		if (!wants(s, c->topic, c->chat_id)) {
-			s->current.position = c->seq;
-			continue;
-		}
-		if (!s->ops->is_full(s->userdata) && !e->data)
-			e->data = encode_change(c);
-		if (s->ops->is_full(s->userdata) || !e->data) {
+static struct event *event_for(struct row *row, const struct subscriber *s)
+{
+	const struct change *c = row->change;
+
+	if (c->topic != CHANGE_MESSAGE_ADDED && c->topic != CHANGE_MESSAGE_UPDATED)
+		return &row->other;
+	return c->added > s->current.base ? &row->added : &row->other;
+}
+
+static bool encode_row(struct row *row)
+{
+	if (!row->data)
+		row->data = encode_change(row->change);
+	row->added.data = row->other.data = row->data;
+	return row->data;
+}
+
+/* Gives a row to one who wants it and has room; else that one stays at its position. */
+static void give_row_to(struct group *g, struct row *row, struct subscriber *s)
+{
+	struct event *e = event_for(row, s);
+
+	if (wants(s, e->topic, row->change->chat_id)) {
+		if (s->ops->is_full(s->userdata) || !encode_row(row)) {
 			s->stopped = true;
 			g->n_stopped++;
-			continue;
+			return;
 		}
 		give(s, e);
-		s->current.position = c->seq;
 	}
+	s->current.position = row->change->seq;
 }
 
 static int on_row(void *userdata, const struct change *c)
 {
 	struct group *g = userdata;
-	struct event e = { .seq = c->seq, .topic = c->topic };
+	bool is_message = c->topic == CHANGE_MESSAGE_ADDED || c->topic == CHANGE_MESSAGE_UPDATED;
+	struct row row = {
+		.change = c,
+		.added = { .seq = c->seq, .topic = CHANGE_MESSAGE_ADDED },
+		.other = { .seq = c->seq, .topic = is_message ? CHANGE_MESSAGE_UPDATED : c->topic },
+	};
 
 	if (c->seq > g->hub->horizon)
 		return -ECANCELED;
 	g->rows++;
-	give_row(g, c, &e);
-	cJSON_Delete((cJSON *)(uintptr_t)e.data);
-	chunk_unref(e.line);
+	for (size_t i = 0; i < g->n; i++)
+		if (!g->members[i]->stopped)
+			give_row_to(g, &row, g->members[i]);
+	cJSON_Delete(row.data);
+	chunk_unref(row.added.line);
+	chunk_unref(row.other.line);
 	return g->n_stopped == g->n ? -ECANCELED : 0;
 }
 
@@ -137,6 +164,8 @@ static void move_on(struct group *g, int64_t seq)
 
 		if (!s->stopped && s->current.position < seq)
 			s->current.position = seq;
+		if (s->current.position >= g->hub->horizon)
+			s->current.base = s->current.position;
 	}
 }
 
@@ -147,6 +176,8 @@ static void serve_group(struct hub *h, struct group *g)
 
 	for (size_t i = 0; i < g->n; i++)
 		g->topics |= g->members[i]->current.topics & TOPICS_DURABLE;
+	if (g->topics & MESSAGE_TOPICS)
+		g->topics |= MESSAGE_TOPICS;
 	r = store_change_list(
 		h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g, &last);
 	if (r == -ECANCELED)
@@ -259,8 +290,17 @@ static void flush(struct hub *h)
 
 static void serve(struct hub *h)
 {
-	bool more = serve_durable(h);
+	bool more;
 
+	/*
+	 * Effects may have begun the next transaction. A row that it changes has left its place, and
+	 * would be missed if the change were undone: wait for the end.
+	 */
+	if (!store_is_committed(h->store)) {
+		hub_schedule(h);
+		return;
+	}
+	more = serve_durable(h);
 	serve_ephemeral(h);
 	flush(h);
 	if (more && !h->failed)
@@ -278,7 +318,8 @@ static void on_commit(void *userdata, int error)
 
 	if (error < 0)
 		return;
-	h->horizon = store_last_change(h->store);
+	if (store_is_committed(h->store))
+		h->horizon = store_last_change(h->store);
 	h->failed = false;
 	serve(h);
 }
@@ -344,6 +385,7 @@ void subscriber_settle(struct subscriber *s, bool in_force)
 	}
 	subscription_clear(&s->current);
 	s->current = s->staged;
+	s->current.base = s->current.position;
 	s->staged = (struct subscription){ 0 };
 	s->active = change == SUBSCRIPTION_REPLACED;
 	s->seen = s->hub->ephemeral.last;

@@ -63,6 +63,7 @@ static int tell_row(struct walk *w, struct db_stmt *q)
 	switch ((enum row_kind)db_column_int(q, 1)) {
 	case ROW_MESSAGE:
 		w->change.topic = detail > w->since ? CHANGE_MESSAGE_ADDED : CHANGE_MESSAGE_UPDATED;
+		w->change.added = detail;
 		return store_message_get(w->store, id, tell_message, w);
 	case ROW_CHAT:
 		w->change.topic = CHANGE_CHAT_UPDATED;

@@ -40,6 +40,9 @@ DEFINE_CLEANUP(struct store *, store_close)
 /* The number of the newest change; lists are "as of" it. */
 int64_t store_last_change(const struct store *s);
 
+/* False while this turn has written: what is read now may still be undone. */
+bool store_is_committed(const struct store *s);
+
 /* The version of the database library; lives as long as `s`. */
 const char *store_library_version(const struct store *s);
 
@@ -116,6 +119,7 @@ enum change_topic {
 struct change {
 	int64_t seq;
 	enum change_topic topic;
+	int64_t added;		/* of messages: the change that brought it */
 	const char *chat_id;	/* set for every topic */
 	const char *message_id; /* MESSAGE_REMOVED */
 	const struct message *message;

@@ -181,8 +181,5 @@ char *store_media_get_slot(struct store *s, const char *attachment_id, enum atta
  */
 int store_media_sweep(struct store *s);
 
-/* False while this turn has written: what is read now may still be undone. */
-bool store_is_committed(const struct store *s);
-
 /* Copies the logs into the databases. For idle moments. */
 void store_checkpoint(struct store *s);
