@@ -30,10 +30,7 @@ struct hub {
 	struct subscriber_list subscribers;
 	unsigned n_subscribers;
 	unsigned topics; /* that any of them has asked for */
-	/*
-	 * The newest change as of the last commit. Nothing above it is told: it is not durable yet,
-	 * or the reply that goes before it is not on its way.
-	 */
+	/* The newest change as of the last commit whose replies are on their way. */
 	int64_t horizon;
 	struct ephemeral ephemeral;
 	struct loop_timer *ephemeral_timer; /* runs while the next ones have to wait */
@@ -144,8 +141,6 @@ static int on_row(void *userdata, const struct change *c)
 		.other = { .seq = c->seq, .topic = is_message ? CHANGE_MESSAGE_UPDATED : c->topic },
 	};
 
-	if (c->seq > g->hub->horizon)
-		return -ECANCELED;
 	g->rows++;
 	for (size_t i = 0; i < g->n; i++)
 		if (!g->members[i]->stopped)
@@ -180,11 +175,9 @@ static void serve_group(struct hub *h, struct group *g)
 		g->topics |= MESSAGE_TOPICS;
 	r = store_change_list(
 		h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g, &last);
-	if (r == -ECANCELED)
-		move_on(g, h->horizon);
-	else if (r >= 0)
-		move_on(g, last < h->horizon ? last : h->horizon);
-	else if (!h->failed)
+	if (r >= 0)
+		move_on(g, last);
+	else if (r != -ECANCELED && !h->failed)
 		log_error("Cannot read changes for frontends: %s", strerror(-r));
 	h->failed = r < 0 && r != -ECANCELED;
 }
@@ -293,10 +286,11 @@ static void serve(struct hub *h)
 	bool more;
 
 	/*
-	 * Effects may have begun the next transaction. A row that it changes has left its place, and
-	 * would be missed if the change were undone: wait for the end.
+	 * Not before the replies to what was committed just now. And effects may have begun the
+	 * next transaction already: a row that it changes has left its place, and would be missed
+	 * if the change were undone.
 	 */
-	if (!store_is_committed(h->store)) {
+	if (!store_is_committed(h->store) || store_last_change(h->store) != h->horizon) {
 		hub_schedule(h);
 		return;
 	}
@@ -316,10 +310,10 @@ static void on_commit(void *userdata, int error)
 {
 	struct hub *h = userdata;
 
-	if (error < 0)
-		return;
 	if (store_is_committed(h->store))
 		h->horizon = store_last_change(h->store);
+	if (error < 0)
+		return;
 	h->failed = false;
 	serve(h);
 }

@@ -47,8 +47,9 @@ struct subscription {
 	size_t n_chats;
 	int64_t position; /* everything up to and including this seq has been told */
 	/*
-	 * Where it stood when it last had everything. A message that was added later is told as added
-	 * however often it has changed since: while one catches up, nobody knows what was told of it.
+	 * Where it stood when it last had everything. A message that was added later is told as
+	 * added however often it has changed since: while one catches up, nobody knows what was
+	 * told of it.
 	 */
 	int64_t base;
 };

@@ -12,6 +12,7 @@
 #include "ipc/topics.h"
 
 #define DRAIN_MS 500
+#define STALL_US 60000000
 
 struct ipc {
 	struct api api;
@@ -51,6 +52,7 @@ static int init_api(struct api *api, const struct ipc_options *o)
 		.key_source = strdup(o->key_source),
 		.versions = o->versions,
 		.n_versions = o->n_versions,
+		.stall_us = STALL_US,
 	};
 	TAILQ_INIT(&api->orphans);
 	uuid4_generate(api->instance_id);

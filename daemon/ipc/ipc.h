@@ -39,8 +39,9 @@ struct ipc_options {
  * Starts to listen. Pointers are borrowed until ipc_free, strings copied. Sockets that systemd has
  * handed over (LISTEN_FDS, which is taken out of the environment) are used instead of
  * `socket_path`; those named "read" or "send" give their clients that scope only. -EADDRINUSE: a
- * live daemon answers at `socket_path`; -EPERM: others can write to its directory; -ENAMETOOLONG;
- * -EINVAL: neither path nor sockets, or these are not listening Unix sockets.
+ * live daemon answers at `socket_path`; -EEXIST: something else is there; -EPERM: others can write
+ * to its directory; -ENAMETOOLONG; -EINVAL: neither path nor sockets, or these are not listening
+ * Unix sockets.
  */
 int ipc_new(const struct ipc_options *o, struct ipc **ret);
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ipc/json-build.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+/* Up to here cJSON prints every digit of an integer. */
+#define PRINTED_EXACTLY INT64_C(999999999999999)
 
 bool json_add_item(cJSON *object, const char *name, cJSON *item)
 {
@@ -30,7 +35,24 @@ bool json_add_string(cJSON *object, const char *name, const char *value)
 
 bool json_add_integer(cJSON *object, const char *name, int64_t value)
 {
-	return json_add_item(object, name, cJSON_CreateNumber((double)value));
+	char text[24];
+
+	if (value >= -PRINTED_EXACTLY && value <= PRINTED_EXACTLY)
+		return json_add_item(object, name, cJSON_CreateNumber((double)value));
+	snprintf(text, sizeof(text), "%" PRId64, value);
+	return json_add_item(object, name, cJSON_CreateRaw(text));
+}
+
+cJSON *json_exact_number(double value)
+{
+	char text[40];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	return cJSON_CreateRaw(text);
 }
 
 bool json_add_bool(cJSON *object, const char *name, bool value)

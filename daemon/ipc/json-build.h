@@ -14,9 +14,14 @@
 /* A NULL `value` adds null. */
 bool json_add_string(cJSON *object, const char *name, const char *value);
 
-/* Exact up to 2^53. */
 bool json_add_integer(cJSON *object, const char *name, int64_t value);
 bool json_add_bool(cJSON *object, const char *name, bool value);
+
+/*
+ * A number that prints as one that reads back the same; cJSON's own are rounded to 15 digits. NULL
+ * when memory is short.
+ */
+cJSON *json_exact_number(double value);
 
 /* Takes `item` in every case; false when that is NULL. An array takes it without a name. */
 bool json_add_item(cJSON *object, const char *name, cJSON *item);

@@ -193,7 +193,7 @@ void peer_flush(struct peer *p)
 	if (r == 0)
 		loop_timer_stop(p->stall_timer);
 	else if (progress || !loop_timer_is_running(p->stall_timer))
-		loop_timer_start_us(p->stall_timer, PEER_STALL_US);
+		loop_timer_start_us(p->stall_timer, p->api->stall_us);
 	update_events(p);
 }
 
@@ -201,8 +201,8 @@ static void on_stall(void *userdata)
 {
 	struct peer *p = userdata;
 
-	log_info("A frontend (process %d) has not read for a minute; it is disconnected.",
-		(int)p->pid);
+	log_info(
+		"A frontend (process %d) does not read any more; it is disconnected.", (int)p->pid);
 	peer_close(p);
 }
 

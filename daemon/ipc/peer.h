@@ -27,9 +27,6 @@
 /* Requests of a peer between their line and their answer; more are left in the socket. */
 #define PEER_REQUESTS_MAX 64
 
-/* How long a peer may leave its output unread. */
-#define PEER_STALL_US (60u * 1000000u)
-
 struct peer {
 	struct api *api;
 	struct client client;

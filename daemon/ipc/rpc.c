@@ -75,7 +75,9 @@ static int open_id(cJSON *envelope, struct rpc_call *c, struct rpc_error *e)
 	cJSON *id = cJSON_DetachItemFromObjectCaseSensitive(envelope, "id");
 
 	if (!id || id_is_usable(id)) {
-		c->id = id;
+		c->id = cJSON_IsNumber(id) ? json_exact_number(id->valuedouble) : id;
+		if (c->id != id)
+			cJSON_Delete(id);
 		return 0;
 	}
 	cJSON_Delete(id);

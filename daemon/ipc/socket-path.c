@@ -57,8 +57,14 @@ static int open_parent(const char *path)
 /* 0: nobody answers and the file, if there is one, is gone. */
 static int remove_stale(const struct sockaddr_un *address)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
 
+	if (lstat(address->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
@@ -66,8 +72,6 @@ static int remove_stale(const struct sockaddr_un *address)
 	/* EAGAIN: somebody listens whose queue is full. */
 	if (errno == EAGAIN)
 		return -EADDRINUSE;
-	if (errno == ENOENT)
-		return 0;
 	if (errno != ECONNREFUSED)
 		return -errno;
 	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
