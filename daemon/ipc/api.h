@@ -31,7 +31,7 @@ struct api {
 	char *key_source;
 	const struct ipc_version *versions;
 	size_t n_versions;
-	uint64_t stall_us; /* how long a peer may leave its output unread */
-	struct call_list orphans; /* requests under way whose peers have gone */
+	uint64_t stall_us;                  /* how long a peer may leave its output unread */
+	struct call_list orphans;           /* requests under way whose peers have gone */
 	char instance_id[UUID_STRING_SIZE]; /* of this run of the daemon */
 };

@@ -20,7 +20,7 @@
 #define BATCH_RESERVE (64u * 1024u)
 
 struct call {
-	struct request rq; /* first */
+	struct request rq;        /* first */
 	struct call_queue *queue; /* NULL: the peer has gone */
 	struct batch *batch;
 	cJSON *id;     /* NULL: a notification */

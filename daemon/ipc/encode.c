@@ -121,8 +121,9 @@ static bool add_last_message(cJSON *o, const struct chat_info *c)
 		return ok && json_add_string(o, "last_message_timestamp", NULL) &&
 			json_add_string(o, "last_message_status", NULL);
 	ok = ok && json_add_integer(o, "last_message_timestamp", c->last_message_at);
-	return ok && json_add_string(o, "last_message_status",
-			     message_status_to_string(c->last_message_status));
+	return ok &&
+		json_add_string(
+			o, "last_message_status", message_status_to_string(c->last_message_status));
 }
 
 cJSON *encode_chat_info(const struct chat_info *c)

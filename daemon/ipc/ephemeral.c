@@ -31,8 +31,8 @@ static struct ephemeral_event *find(struct ephemeral *e, unsigned topic, const c
 	return NULL;
 }
 
-int ephemeral_put(struct ephemeral *e, unsigned topic, const char *subject, const char *chat_id,
-	cJSON *data)
+int ephemeral_put(
+	struct ephemeral *e, unsigned topic, const char *subject, const char *chat_id, cJSON *data)
 {
 	struct ephemeral_event *old = find(e, topic, subject);
 	struct ephemeral_event *event = calloc(1, sizeof(*event));

@@ -32,8 +32,8 @@ struct ephemeral {
 void ephemeral_init(struct ephemeral *e);
 
 /* Takes `data`; replaces an event of the same topic and subject. -ENOMEM. */
-int ephemeral_put(struct ephemeral *e, unsigned topic, const char *subject, const char *chat_id,
-	cJSON *data);
+int ephemeral_put(
+	struct ephemeral *e, unsigned topic, const char *subject, const char *chat_id, cJSON *data);
 
 /* Drops the events up to and including `number`. */
 void ephemeral_forget(struct ephemeral *e, uint64_t number);

@@ -34,7 +34,7 @@ struct hub {
 	int64_t horizon;
 	struct ephemeral ephemeral;
 	struct loop_timer *ephemeral_timer; /* runs while the next ones have to wait */
-	bool failed; /* the last reading did; it is logged once */
+	bool failed;                        /* the last reading did; it is logged once */
 };
 
 /* Subscribers at one position, while they are served. */

@@ -42,8 +42,8 @@ struct subscriber_ops {
 };
 
 struct subscription {
-	unsigned topics;   /* bits */
-	char **chats;      /* owned; only these, when there are any */
+	unsigned topics; /* bits */
+	char **chats;    /* owned; only these, when there are any */
 	size_t n_chats;
 	int64_t position; /* everything up to and including this seq has been told */
 	/*

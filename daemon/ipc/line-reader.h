@@ -53,7 +53,7 @@ struct line_reader {
 };
 
 enum line_result {
-	LINE_NONE,     /* no whole line is here */
+	LINE_NONE, /* no whole line is here */
 	LINE_READY,
 	LINE_TOO_LONG, /* a line above CHAT_LINE_MAX was skipped */
 };

@@ -8,8 +8,15 @@
 #include "ipc/suggest.h"
 
 const struct method *const method_tables[] = {
-	methods_daemon, methods_account, methods_chats, methods_messages, methods_attachments,
-	methods_events, methods_users, methods_rpc, NULL,
+	methods_daemon,
+	methods_account,
+	methods_chats,
+	methods_messages,
+	methods_attachments,
+	methods_events,
+	methods_users,
+	methods_rpc,
+	NULL,
 };
 
 static void set_unknown(struct rpc_error *e, int code, const char *noun, const char *name,
@@ -106,8 +113,8 @@ static int check_details(const struct method *m, const cJSON *params, struct rpc
 	return 0;
 }
 
-int method_decode(const struct method *m, const cJSON *params, void *target,
-	struct rpc_error *ret_error)
+int method_decode(
+	const struct method *m, const cJSON *params, void *target, struct rpc_error *ret_error)
 {
 	static const struct json_field none[] = { { 0 } };
 	const cJSON empty = { .type = cJSON_Object };

@@ -74,7 +74,7 @@ extern const struct method *const method_tables[];
 const struct method *method_find(const char *name, struct rpc_error *ret_error);
 
 /* Failures that every method may have. */
-#define METHOD_COMMON_ERRORS                                                                       \
+#define METHOD_COMMON_ERRORS \
 	(1u << FAILURE_BUSY | 1u << FAILURE_INTERNAL | 1u << FAILURE_STORAGE_ERROR)
 
 /*
@@ -82,5 +82,5 @@ const struct method *method_find(const char *name, struct rpc_error *ret_error);
  * `target`, whose strings are borrowed from `params`. 0, or -EINVAL with `ret_error` naming the
  * parameter.
  */
-int method_decode(const struct method *m, const cJSON *params, void *target,
-	struct rpc_error *ret_error);
+int method_decode(
+	const struct method *m, const cJSON *params, void *target, struct rpc_error *ret_error);

@@ -196,8 +196,8 @@ static void on_read(struct request *rq)
 	if (r < 0)
 		return fail(rq, r);
 	if (!state.stored)
-		return request_fail_with(rq, FAILURE_BUSY,
-			"not all of it is here; attachments.download brings it");
+		return request_fail_with(
+			rq, FAILURE_BUSY, "not all of it is here; attachments.download brings it");
 	bytes = malloc((size_t)p->length);
 	if (!bytes)
 		return request_reply(rq, NULL);
@@ -205,8 +205,9 @@ static void on_read(struct request *rq)
 		store, p->attachment_id, state.variant, p->offset, bytes, (size_t)p->length);
 	if (n < 0)
 		return fail(rq, (int)n);
-	request_reply(rq, encode_piece(bytes, (size_t)n, p->offset,
-				  store_media_size(store, p->attachment_id, state.variant)));
+	request_reply(rq,
+		encode_piece(bytes, (size_t)n, p->offset,
+			store_media_size(store, p->attachment_id, state.variant)));
 }
 
 const struct method methods_attachments[] = {

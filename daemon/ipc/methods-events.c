@@ -50,8 +50,7 @@ static unsigned topics_of(const cJSON *list)
 
 	if (!list)
 		return TOPICS_DEFAULT;
-	cJSON_ArrayForEach(item, list)
-	{
+	cJSON_ArrayForEach(item, list) {
 		int topic = topic_from_string(item->valuestring);
 
 		if (topic >= 0)
@@ -69,8 +68,7 @@ static int copy_chats(const cJSON *list, struct subscription *s)
 	s->chats = calloc((size_t)cJSON_GetArraySize(list), sizeof(s->chats[0]));
 	if (!s->chats)
 		return -ENOMEM;
-	cJSON_ArrayForEach(item, list)
-	{
+	cJSON_ArrayForEach(item, list) {
 		s->chats[s->n_chats] = strdup(item->valuestring);
 		if (!s->chats[s->n_chats++])
 			return -ENOMEM;
@@ -86,8 +84,8 @@ static void on_subscribe(struct request *rq)
 	int64_t last = store_last_change(rq->api->store);
 
 	if (p->since > last)
-		return request_fail_with(rq, FAILURE_INVALID,
-			"'since' is ahead of the newest change; list anew");
+		return request_fail_with(
+			rq, FAILURE_INVALID, "'since' is ahead of the newest change; list anew");
 	s.position = p->since < 0 ? last : p->since;
 	if (!o || !json_add_integer(o, "seq", s.position) || copy_chats(p->chats, &s) < 0)
 		return request_reply(rq, NULL);

@@ -235,8 +235,8 @@ static bool photo_is_denied(struct request *rq, const struct photo_params *p)
 	return p->path && !(rq->client->scopes & SCOPE_FULL);
 }
 
-static int decode_photo(struct request *rq, const cJSON *item, struct room_photo *ret,
-	struct json_error *e)
+static int decode_photo(
+	struct request *rq, const cJSON *item, struct room_photo *ret, struct json_error *e)
 {
 	struct photo_params p = { .fd = -1 };
 	int r = json_fields_decode(photo_fields, item, true, &p, e);

@@ -7,8 +7,7 @@
 
 #include "ipc/json-build.h"
 
-static const struct rpc_error_code codes[] = {
-	{ CHAT_RPC_PARSE_ERROR, "parse_error", false },
+static const struct rpc_error_code codes[] = { { CHAT_RPC_PARSE_ERROR, "parse_error", false },
 	{ CHAT_RPC_INVALID_REQUEST, "invalid_request", false },
 	{ CHAT_RPC_METHOD_NOT_FOUND, "method_not_found", false },
 	{ CHAT_RPC_INVALID_PARAMS, "invalid_params", false },

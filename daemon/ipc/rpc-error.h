@@ -14,7 +14,7 @@
 #include "model/failure.h"
 
 struct rpc_error {
-	int code; /* CHAT_RPC_* or enum chat_error_code */
+	int code;                /* CHAT_RPC_* or enum chat_error_code */
 	uint32_t retry_after_ms; /* 0: not known */
 	char detail[256];        /* for people; never message text or names */
 };

@@ -25,7 +25,7 @@ int rpc_parse(const char *line, size_t len, cJSON **ret, struct rpc_error *ret_e
 
 /* A request taken apart; the pointers are owned by whoever holds it. */
 struct rpc_call {
-	cJSON *id; /* NULL: a notification, nothing is answered */
+	cJSON *id;     /* NULL: a notification, nothing is answered */
 	cJSON *params; /* object or array; NULL: none given */
 	char *method;
 };

@@ -91,8 +91,7 @@ static const struct schema_field chat_info_fields[] = {
 	{ "chat_id", SCHEMA_ID, .doc = "Its id." },
 	{ "user_id", SCHEMA_ID, .doc = "The other person." },
 	{ "username", SCHEMA_STRING, SCHEMA_NULLABLE, .doc = "The other person's name." },
-	{ "last_username", SCHEMA_STRING, SCHEMA_NULLABLE,
-		.doc = "Who wrote the last message." },
+	{ "last_username", SCHEMA_STRING, SCHEMA_NULLABLE, .doc = "Who wrote the last message." },
 	{ "last_user_profile_url", SCHEMA_STRING, SCHEMA_NULLABLE,
 		.doc = "That person's profile picture." },
 	{ "last_message_id", SCHEMA_ID, SCHEMA_NULLABLE, .doc = "The last message." },
@@ -170,6 +169,13 @@ const struct schema schema_chat_ref = {
 };
 
 const struct schema *const schema_types[] = {
-	&schema_account, &schema_attachment, &schema_chat_info, &schema_chat_ref,
-	&schema_connection, &schema_message, &schema_message_ref, &schema_user, NULL,
+	&schema_account,
+	&schema_attachment,
+	&schema_chat_info,
+	&schema_chat_ref,
+	&schema_connection,
+	&schema_message,
+	&schema_message_ref,
+	&schema_user,
+	NULL,
 };

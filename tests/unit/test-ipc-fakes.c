@@ -131,7 +131,7 @@ static void fill_message(struct message *m, const char *chat_id, const char *id)
 	*m = (struct message){
 		.id = (char *)(uintptr_t)id,
 		.chat_id = (char *)(uintptr_t)chat_id,
-		.user_id = (char *)(uintptr_t)"ana",
+		.user_id = (char *)(uintptr_t) "ana",
 		.text = (char *)(uintptr_t)(fake.text ? fake.text : "hello"),
 		.seq = 1,
 		.created_at = 1000,
@@ -143,10 +143,10 @@ static void fill_chat(struct chat_info *c, const char *id)
 {
 	*c = (struct chat_info){
 		.id = (char *)(uintptr_t)id,
-		.user_id = (char *)(uintptr_t)"ana",
-		.username = (char *)(uintptr_t)"Ana",
-		.last_username = (char *)(uintptr_t)"Ana",
-		.last_message_id = (char *)(uintptr_t)"m1",
+		.user_id = (char *)(uintptr_t) "ana",
+		.username = (char *)(uintptr_t) "Ana",
+		.last_username = (char *)(uintptr_t) "Ana",
+		.last_message_id = (char *)(uintptr_t) "m1",
 		.last_message_text = (char *)(uintptr_t)(fake.text ? fake.text : "hello"),
 		.last_message_at = 1000,
 		.last_message_status = MESSAGE_RECEIVED,
@@ -158,9 +158,9 @@ static void fill_attachment(struct attachment *a, const char *id)
 {
 	*a = (struct attachment){
 		.id = (char *)(uintptr_t)id,
-		.message_id = (char *)(uintptr_t)"m1",
-		.chat_id = (char *)(uintptr_t)"c1",
-		.mime = (char *)(uintptr_t)"image/jpeg",
+		.message_id = (char *)(uintptr_t) "m1",
+		.chat_id = (char *)(uintptr_t) "c1",
+		.mime = (char *)(uintptr_t) "image/jpeg",
 		.size = 10,
 		.width = 4,
 		.height = 3,
@@ -225,7 +225,7 @@ int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t l
 
 int store_user_get(struct store *s, const char *user_id, store_user_fn fn, void *userdata)
 {
-	struct user u = { .id = (char *)(uintptr_t)user_id, .name = (char *)(uintptr_t)"Ana" };
+	struct user u = { .id = (char *)(uintptr_t)user_id, .name = (char *)(uintptr_t) "Ana" };
 
 	return strcmp(user_id, "nobody") == 0 ? -ENOENT : fn(userdata, &u);
 }

@@ -52,13 +52,13 @@ struct fake {
 	unsigned change_queries;
 	unsigned encoded; /* rows handed out by these */
 	int change_error;
-	const char *text; /* of every message; NULL: short */
+	const char *text;  /* of every message; NULL: short */
 	int64_t page_size; /* messages of every chat */
-	bool more;        /* what pages say */
-	bool stored;      /* of the attachment's variants */
+	bool more;         /* what pages say */
+	bool stored;       /* of the attachment's variants */
 
 	/* The repository. */
-	bool asynchronous; /* answers come with fake_answer */
+	bool asynchronous;       /* answers come with fake_answer */
 	struct failure *failure; /* what it answers instead of success */
 	struct fake_pending pending[FAKE_PENDING_MAX];
 	size_t n_pending;

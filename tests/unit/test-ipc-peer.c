@@ -669,8 +669,9 @@ static void a_descriptor_comes_with_the_answer(void **state)
 static void a_descriptor_nobody_takes_is_closed(void **state)
 {
 	fake.stored = true;
-	test_client_line(&c, "{\"jsonrpc\":\"2.0\",\"method\":\"attachments.open\",\"params\":{"
-			     "\"attachment_id\":\"a1\"}}");
+	test_client_line(&c,
+		"{\"jsonrpc\":\"2.0\",\"method\":\"attachments.open\",\"params\":{"
+		"\"attachment_id\":\"a1\"}}");
 	expect_nothing(&c);
 	request("1", "attachments.open", "{\"attachment_id\":\"a1\"}");
 	fake_settle();

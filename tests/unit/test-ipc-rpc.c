@@ -71,9 +71,9 @@ static void what_is_no_request_is_refused(void **state)
 
 static void ids_come_back_as_they_were(void **state)
 {
-	static const char *const ids[] = { "1", "-7", "0", "1.5", "0.1",
-		"1.2345678901234567", "9007199254740992", "-9007199254740991", "\"\"", "\"a\\\"b\"",
-		"\"\xc3\xa4\"", "null" };
+	static const char *const ids[] = { "1", "-7", "0", "1.5", "0.1", "1.2345678901234567",
+		"9007199254740992", "-9007199254740991", "\"\"", "\"a\\\"b\"", "\"\xc3\xa4\"",
+		"null" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
 		struct rpc_error e = { .code = CHAT_ERROR_BUSY };
@@ -167,14 +167,14 @@ static void names_are_those_of_the_model(void **state)
 		assert_string_equal(attachment_status_names[i],
 			attachment_status_to_string((enum attachment_status)i));
 	for (int i = 0; message_status_names[i]; i++)
-		assert_string_equal(message_status_names[i],
-			message_status_to_string((enum message_status)i));
+		assert_string_equal(
+			message_status_names[i], message_status_to_string((enum message_status)i));
 	for (int i = 0; session_state_names[i]; i++)
-		assert_string_equal(session_state_names[i],
-			session_state_to_string((enum session_state)i));
+		assert_string_equal(
+			session_state_names[i], session_state_to_string((enum session_state)i));
 	for (int i = 0; variant_names[i]; i++)
-		assert_string_equal(variant_names[i],
-			attachment_variant_to_string((enum attachment_variant)i));
+		assert_string_equal(
+			variant_names[i], attachment_variant_to_string((enum attachment_variant)i));
 	assert_null(attachment_status_names[ATTACHMENT_READY + 1]);
 	assert_null(message_status_names[MESSAGE_FAILED + 1]);
 	assert_null(session_state_names[SESSION_SUSPENDED + 1]);
@@ -271,8 +271,12 @@ static void changes_carry_the_type_of_their_topic(void **state)
 	struct attachment a = { .id = text("a1"), .message_id = text("m1"), .chat_id = text("c1") };
 
 	for (enum change_topic t = CHANGE_MESSAGE_ADDED; t <= CHANGE_ATTACHMENT_UPDATED; t++) {
-		struct change c = { .topic = t, .chat_id = "c1", .message_id = "m1", .message = &m,
-			.chat = &chat, .attachment = &a };
+		struct change c = { .topic = t,
+			.chat_id = "c1",
+			.message_id = "m1",
+			.message = &m,
+			.chat = &chat,
+			.attachment = &a };
 		cJSON *o = encode_change(&c);
 
 		test_conforms(topics[t].data, o);
@@ -344,8 +348,7 @@ static void check_references(const cJSON *document, const cJSON *value)
 	const cJSON *item, *at = document;
 	char path[128];
 
-	cJSON_ArrayForEach(item, value)
-	{
+	cJSON_ArrayForEach(item, value) {
 		if (!item->string || strcmp(item->string, "$ref") != 0) {
 			check_references(document, item);
 			continue;
