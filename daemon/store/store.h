@@ -119,8 +119,8 @@ enum change_topic {
 struct change {
 	int64_t seq;
 	enum change_topic topic;
-	int64_t added;		/* of messages: the change that brought it */
-	const char *chat_id;	/* set for every topic */
+	int64_t added;          /* of messages: the change that brought it */
+	const char *chat_id;    /* set for every topic */
 	const char *message_id; /* MESSAGE_REMOVED */
 	const struct message *message;
 	const struct chat_info *chat;
