@@ -442,8 +442,7 @@ static int set_up(struct http_request *r, const struct http_options *o)
 int http_client_start(
 	struct http_client *c, const struct http_options *o, struct http_request **ret)
 {
-	_cleanup_(request_freep)
-	struct http_request *r = calloc(1, sizeof(*r));
+	_cleanup_(request_freep) struct http_request *r = calloc(1, sizeof(*r));
 	int error;
 
 	if (!r)

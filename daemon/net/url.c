@@ -119,8 +119,7 @@ static int refuse_credentials(CURLU *handle)
 
 int url_parse(const char *text, struct url *ret)
 {
-	_cleanup_(curl_url_cleanupp)
-	CURLU *handle = curl_url();
+	_cleanup_(curl_url_cleanupp) CURLU *handle = curl_url();
 	struct url u = { 0 };
 	CURLUcode code;
 	int r;
@@ -183,8 +182,7 @@ bool url_same_origin(const struct url *a, const struct url *b)
 
 int url_resolve(const char *base, const char *reference, char **ret)
 {
-	_cleanup_(curl_url_cleanupp)
-	CURLU *handle = curl_url();
+	_cleanup_(curl_url_cleanupp) CURLU *handle = curl_url();
 	CURLUcode code;
 
 	if (!handle)

@@ -100,8 +100,7 @@ static int copy(char **to, const char *from)
 
 int ws_link_new(struct ws_worker *w, const struct ws_client_options *o, struct ws_link **ret)
 {
-	_cleanup_(ws_link_unrefp)
-	struct ws_link *l = calloc(1, sizeof(*l));
+	_cleanup_(ws_link_unrefp) struct ws_link *l = calloc(1, sizeof(*l));
 	int r;
 
 	if (!l)
