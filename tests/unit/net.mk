@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 unit_tests += \
+	tests/unit/test-convert \
 	tests/unit/test-http-client \
 	tests/unit/test-ws-client
 
 net_test_server = tests/unit/net-server.c tests/unit/net-server.h
 net_test_libs = libchatd-net.la libchatd-base.la $(CMOCKA_LIBS) -lssl $(CRYPTO_LIBS) -lpthread
+native_test_libs = libchatd-native.la libchatd-service.la libchatd-model.la $(net_test_libs)
+
+tests_unit_test_convert_LDADD = $(native_test_libs)
 
 tests_unit_test_http_client_SOURCES = tests/unit/test-http-client.c $(net_test_server)
 tests_unit_test_http_client_LDADD = $(net_test_libs)

@@ -1,1 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LTLIBRARIES += libchatd-native.la
+libchatd_native_la_SOURCES = \
+	daemon/service/native/convert-outgoing.c \
+	daemon/service/native/convert-pages.c \
+	daemon/service/native/convert.c daemon/service/native/convert.h \
+	daemon/service/native/problems.c daemon/service/native/problems.h
+libchatd_native_la_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SODIUM_CFLAGS)
+libchatd_native_la_LIBADD = $(CJSON_LIBS) $(SODIUM_LIBS)
