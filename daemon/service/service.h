@@ -212,7 +212,8 @@ struct chat_room_service {
 	/*
 	 * Hands a message to the session; the answer is on_accepted or on_rejected, or neither when
 	 * the session ends first. Sending the same id again is safe. -ENOTCONN without a session,
-	 * -ENOBUFS when its queue is full.
+	 * -ENOBUFS when its queue is full, -EMSGSIZE when the network carries no message as large:
+	 * then it never will.
 	 */
 	int (*send)(struct service *s, const struct message *m);
 
@@ -257,8 +258,11 @@ struct download_request {
 	int64_t offset;	  /* bytes already here */
 	const char *etag; /* that they belong to; NULL when offset is 0 */
 	service_sink_fn sink;
-	void (*on_etag)(void *userdata, const char *etag,
-		int64_t total); /* before the first byte; total -1: not known */
+	/*
+	 * Before the first byte. An empty etag: this copy cannot be gone on with later. total -1:
+	 * not known.
+	 */
+	void (*on_etag)(void *userdata, const char *etag, int64_t total);
 	service_done_fn done;
 	void *userdata;
 };

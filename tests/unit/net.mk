@@ -2,6 +2,7 @@
 unit_tests += \
 	tests/unit/test-convert \
 	tests/unit/test-http-client \
+	tests/unit/test-native \
 	tests/unit/test-ws-client
 
 net_test_server = tests/unit/net-server.c tests/unit/net-server.h
@@ -15,3 +16,6 @@ tests_unit_test_http_client_LDADD = $(net_test_libs)
 
 tests_unit_test_ws_client_SOURCES = tests/unit/test-ws-client.c $(net_test_server)
 tests_unit_test_ws_client_LDADD = $(net_test_libs)
+
+tests_unit_test_native_SOURCES = tests/unit/test-native.c $(net_test_server)
+tests_unit_test_native_LDADD = $(native_test_libs)

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Downloads: a ranged GET that goes on where an earlier one broke off, as long as the server's copy
+ * is the same.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "service/native/native-private.h"
+
+struct download_call {
+	struct service_call call;
+	char *url;
+	char *etag;	/* of the bytes already here; NULL: none to go on from */
+	int64_t offset; /* asked for */
+	int64_t max;	/* more bytes than this are not taken; 0: not known */
+	int64_t at;	/* where the next byte goes */
+	int64_t total;	/* by the server; -1: it does not say */
+	bool begun;
+	bool restarted;
+	struct problem abort; /* why this side stopped; its title is NULL when it did not */
+	service_sink_fn sink;
+	void (*on_etag)(void *userdata, const char *etag, int64_t total);
+	service_done_fn done;
+};
+
+static struct download_call *download_from(struct service_call *c)
+{
+	return (struct download_call *)c;
+}
+
+static void destroy(struct service_call *c)
+{
+	struct download_call *d = download_from(c);
+
+	free(d->url);
+	free(d->etag);
+	problem_clear(&d->abort);
+}
+
+static void finish(struct download_call *d, const struct problem *p)
+{
+	call_end(&d->call);
+	d->done(d->call.userdata, p);
+}
+
+static int stop(struct download_call *d, enum problem_class class, const char *title)
+{
+	problem_clear(&d->abort);
+	problem_set(&d->abort, class, 0, title, NULL);
+	return -EIO;
+}
+
+/* Digits only; moves `text` behind them. -1 when there are none. */
+static int64_t digits(const char **text)
+{
+	size_t n = strspn(*text, "0123456789");
+	int64_t value = n > 0 && n < 18 ? strtoll(*text, NULL, 10) : -1;
+
+	*text += n;
+	return value;
+}
+
+/* "bytes 5-9/10"; a total of "*" is -1. */
+static bool parse_content_range(const char *text, int64_t *ret_first, int64_t *ret_total)
+{
+	int64_t last;
+
+	if (!text || strncmp(text, "bytes ", 6) != 0)
+		return false;
+	text += 6;
+	*ret_first = digits(&text);
+	if (*text++ != '-')
+		return false;
+	last = digits(&text);
+	if (*text++ != '/' || *ret_first < 0 || last < *ret_first)
+		return false;
+	if (strcmp(text, "*") == 0) {
+		*ret_total = -1;
+		return true;
+	}
+	*ret_total = digits(&text);
+	return *text == '\0' && *ret_total > last;
+}
+
+/* Where the bytes of this answer go, and of how many. */
+static int read_place(struct download_call *d, struct http_request *r)
+{
+	const char *length = http_request_header(r, "Content-Length");
+
+	if (http_request_status(r) != 206) {
+		d->at = 0;
+		d->total = length ? digits(&length) : -1;
+		return 0;
+	}
+	if (!d->offset ||
+		!parse_content_range(http_request_header(r, "Content-Range"), &d->at, &d->total) ||
+		d->at != d->offset)
+		return stop(
+			d, PROBLEM_TRANSIENT, "the server sent another part than it was asked for");
+	return 0;
+}
+
+/* Only a strong validator tells that two copies are the same to the byte. */
+static const char *strong_etag(struct http_request *r)
+{
+	const char *etag = http_request_header(r, "ETag");
+
+	return etag && strncmp(etag, "W/", 2) != 0 ? etag : "";
+}
+
+static int begin(struct download_call *d, struct http_request *r)
+{
+	const char *etag = strong_etag(r);
+
+	if (read_place(d, r) < 0)
+		return -EIO;
+	if (d->at > 0 && *etag && strcmp(etag, d->etag) != 0)
+		return stop(d, PROBLEM_TRANSIENT, "the server mixed two copies");
+	if (d->max && d->total > d->max)
+		return stop(d, PROBLEM_PERMANENT, "the attachment is larger than announced");
+	d->begun = true;
+	if (d->on_etag)
+		d->on_etag(d->call.userdata, etag, d->total);
+	return d->call.state == CALL_OVER ? -ECANCELED : 0;
+}
+
+static int on_data(struct service_call *c, struct http_request *r, const void *data, size_t len)
+{
+	struct download_call *d = download_from(c);
+	int ret;
+
+	if (!d->begun && begin(d, r) < 0)
+		return -EIO;
+	if (d->max && (int64_t)len > d->max - d->at)
+		return stop(d, PROBLEM_PERMANENT, "the attachment is larger than announced");
+	ret = d->sink(c->userdata, d->at, data, len);
+	if (c->state == CALL_OVER)
+		return -ECANCELED;
+	if (ret < 0)
+		return stop(d, PROBLEM_PERMANENT, "the attachment cannot be stored");
+	d->at += (int64_t)len;
+	return 0;
+}
+
+static void send(struct download_call *d)
+{
+	char range[64];
+	_cleanup_free_ char *if_range = NULL;
+	struct call_request r = { .method = "GET", .url = d->url, .sink = on_data };
+
+	d->begun = false;
+	if (d->offset > 0 && asprintf(&if_range, "If-Range: %s", d->etag) >= 0) {
+		snprintf(range, sizeof(range), "Range: bytes=%" PRId64 "-", d->offset);
+		r.headers[0] = range;
+		r.headers[1] = if_range;
+	}
+	call_send(&d->call, &r);
+}
+
+/* Nothing lies beyond: all is here, or the server has another copy than the one that was begun. */
+static void on_range_refused(struct download_call *d, const struct answer *a)
+{
+	const char *text = http_request_header(a->request, "Content-Range");
+	int64_t total = -1;
+
+	if (text && strncmp(text, "bytes */", 8) == 0) {
+		text += 8;
+		total = digits(&text);
+	}
+	if (total == d->offset) {
+		finish(d, NULL);
+		return;
+	}
+	if (d->restarted) {
+		finish(d, a->problem);
+		return;
+	}
+	d->restarted = true;
+	d->offset = 0;
+	send(d);
+}
+
+static void on_answer(struct service_call *c, const struct answer *a)
+{
+	struct download_call *d = download_from(c);
+
+	if (!a->problem && !d->begun)
+		begin(d, a->request);
+	if (c->state == CALL_OVER)
+		return;
+	if (!d->abort.title && !a->problem && d->total >= 0 && d->at != d->total)
+		stop(d, PROBLEM_TRANSIENT, "the server sent less than it announced");
+	if (d->abort.title)
+		finish(d, &d->abort);
+	else if (a->status == 416 && d->offset > 0)
+		on_range_refused(d, a);
+	else
+		finish(d, a->problem);
+}
+
+static int fill(struct download_call *d, const struct download_request *r, const char *url)
+{
+	const struct account *a = &d->call.native->account;
+	_cleanup_free_ char *base = account_url(a, "/");
+
+	d->max = r->variant == VARIANT_FULL ? r->attachment->size : r->attachment->preview_size;
+	d->sink = r->sink;
+	d->on_etag = r->on_etag;
+	d->done = r->done;
+	if (!base)
+		return -ENOMEM;
+	if (r->offset > 0 && r->etag && *r->etag) {
+		d->offset = r->offset;
+		d->etag = strdup(r->etag);
+		if (!d->etag)
+			return -ENOMEM;
+	}
+	/* Without an account there is nothing to resolve by; call_send says so. */
+	if (!a->server) {
+		d->url = strdup(url);
+		return d->url ? 0 : -ENOMEM;
+	}
+	return url_resolve(base, url, &d->url);
+}
+
+int native_download(struct service *s, const struct download_request *r, struct service_call **ret)
+{
+	const char *url =
+		r->variant == VARIANT_FULL ? r->attachment->url : r->attachment->preview_url;
+	struct download_call *d;
+	int error;
+
+	if (!url || !*url)
+		return -EINVAL;
+	d = call_new(s, sizeof(*d), on_answer, destroy, r->userdata);
+	if (!d)
+		return -ENOMEM;
+	error = fill(d, r, url);
+	if (error < 0) {
+		call_end(&d->call);
+		return error;
+	}
+	send(d);
+	if (ret)
+		*ret = &d->call;
+	return 0;
+}
