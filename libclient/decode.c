@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "decode.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum field_type {
+	FIELD_STRING,
+	FIELD_INTEGER,
+	FIELD_BOOLEAN,
+	FIELD_MESSAGE_STATUS,
+	FIELD_ATTACHMENT_STATUS,
+	FIELD_CONNECTION_STATE,
+};
+
+struct field {
+	const char *path; /* members from the outside in, with dots between; NULL ends a table */
+	enum field_type type;
+	size_t offset;
+	bool required;
+};
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: beyond it a double skips integers */
+
+static const char *const message_statuses[] = {
+	[CHAT_MESSAGE_UNKNOWN] = "UNKNOWN",
+	[CHAT_MESSAGE_PENDING] = "PENDING",
+	[CHAT_MESSAGE_SENT] = "SENT",
+	[CHAT_MESSAGE_RECEIVED] = "RECEIVED",
+	[CHAT_MESSAGE_READ] = "READ",
+	[CHAT_MESSAGE_FAILED] = "FAILED",
+};
+
+static const char *const attachment_statuses[] = {
+	[CHAT_ATTACHMENT_UNKNOWN] = "UNKNOWN",
+	[CHAT_ATTACHMENT_WAITING] = "WAITING",
+	[CHAT_ATTACHMENT_UPLOADING] = "UPLOADING",
+	[CHAT_ATTACHMENT_DOWNLOADING] = "DOWNLOADING",
+	[CHAT_ATTACHMENT_FAILED] = "FAILED",
+	[CHAT_ATTACHMENT_READY] = "READY",
+};
+
+static const char *const connection_states[] = {
+	[CHAT_CONNECTION_UNKNOWN] = "UNKNOWN",
+	[CHAT_CONNECTION_OFFLINE] = "OFFLINE",
+	[CHAT_CONNECTION_CONNECTING] = "CONNECTING",
+	[CHAT_CONNECTION_GREETING] = "GREETING",
+	[CHAT_CONNECTION_CATCHING_UP] = "CATCHING_UP",
+	[CHAT_CONNECTION_LIVE] = "LIVE",
+	[CHAT_CONNECTION_BACKOFF] = "BACKOFF",
+	[CHAT_CONNECTION_LOGIN_REQUIRED] = "LOGIN_REQUIRED",
+	[CHAT_CONNECTION_LOCKED] = "LOCKED",
+	[CHAT_CONNECTION_SUSPENDED] = "SUSPENDED",
+};
+
+static const char *name_of(const char *const *names, size_t n, unsigned value)
+{
+	return names[value < n ? value : 0];
+}
+
+const char *chat_message_status_to_string(enum chat_message_status status)
+{
+	return name_of(message_statuses, ARRAY_SIZE(message_statuses), (unsigned)status);
+}
+
+const char *chat_attachment_status_to_string(enum chat_attachment_status status)
+{
+	return name_of(attachment_statuses, ARRAY_SIZE(attachment_statuses), (unsigned)status);
+}
+
+const char *chat_connection_state_to_string(enum chat_connection_state state)
+{
+	return name_of(connection_states, ARRAY_SIZE(connection_states), (unsigned)state);
+}
+
+/* The index of a name, 0 (unknown) for one that is not there. */
+static unsigned value_of(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return (unsigned)i;
+	return 0;
+}
+
+/* The member that a path leads to; NULL when it is missing or null. */
+static const cJSON *member(const cJSON *object, const char *path)
+{
+	char name[32];
+
+	while (object && *path) {
+		size_t n = strcspn(path, ".");
+
+		if (n >= sizeof(name))
+			return NULL;
+		memcpy(name, path, n);
+		name[n] = '\0';
+		object = cJSON_GetObjectItemCaseSensitive(object, name);
+		path += n + (path[n] == '.');
+	}
+	return cJSON_IsNull(object) ? NULL : object;
+}
+
+static int decode_integer(const cJSON *v, int64_t *ret)
+{
+	if (!cJSON_IsNumber(v) || !(v->valuedouble >= -EXACT_MAX && v->valuedouble <= EXACT_MAX))
+		return -EBADMSG;
+	*ret = (int64_t)v->valuedouble;
+	return 0;
+}
+
+static int decode_field(const struct field *f, const cJSON *v, char *target)
+{
+	void *to = target + f->offset;
+
+	switch (f->type) {
+	case FIELD_INTEGER:
+		return decode_integer(v, to);
+	case FIELD_BOOLEAN:
+		if (!cJSON_IsBool(v))
+			return -EBADMSG;
+		*(bool *)to = cJSON_IsTrue(v);
+		return 0;
+	case FIELD_STRING:
+	case FIELD_MESSAGE_STATUS:
+	case FIELD_ATTACHMENT_STATUS:
+	case FIELD_CONNECTION_STATE:
+		break;
+	}
+	if (!cJSON_IsString(v))
+		return -EBADMSG;
+	if (f->type == FIELD_STRING)
+		*(const char **)to = v->valuestring;
+	else if (f->type == FIELD_MESSAGE_STATUS)
+		*(enum chat_message_status *)to =
+			value_of(message_statuses, ARRAY_SIZE(message_statuses), v->valuestring);
+	else if (f->type == FIELD_ATTACHMENT_STATUS)
+		*(enum chat_attachment_status *)to = value_of(
+			attachment_statuses, ARRAY_SIZE(attachment_statuses), v->valuestring);
+	else
+		*(enum chat_connection_state *)to =
+			value_of(connection_states, ARRAY_SIZE(connection_states), v->valuestring);
+	return 0;
+}
+
+static int decode_fields(const struct field *table, const cJSON *json, void *target)
+{
+	if (!cJSON_IsObject(json))
+		return -EBADMSG;
+	for (const struct field *f = table; f->path; f++) {
+		const cJSON *v = member(json, f->path);
+		int r;
+
+		if (!v && f->required)
+			return -EBADMSG;
+		r = v ? decode_field(f, v, target) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* One element; what is made belongs to the result and is freed with it, also on failure. */
+typedef int (*decode_fn)(struct result *r, const cJSON *json, void **ret);
+
+/* An array of pointers to what `decode` makes of each element; a missing array is empty. */
+static int decode_array(
+	struct result *r, const cJSON *array, decode_fn decode, void *ret_array, size_t *ret_n)
+{
+	size_t n = 0, size = (size_t)cJSON_GetArraySize(array);
+	void **elements = result_array(r, size + 1, sizeof(void *));
+	const cJSON *element;
+
+	if (!elements)
+		return -ENOMEM;
+	if (array && !cJSON_IsArray(array))
+		return -EBADMSG;
+	cJSON_ArrayForEach (element, array) {
+		int e = decode(r, element, &elements[n]);
+
+		if (e < 0)
+			return e;
+		n++;
+	}
+	memcpy(ret_array, &elements, sizeof(elements));
+	*ret_n = n;
+	return 0;
+}
+
+static int attachment_from(struct result *r, const cJSON *json, void **ret)
+{
+#define A(name) offsetof(struct chat_attachment, name)
+	static const struct field fields[] = {
+		{ "attachment_id", FIELD_STRING, A(attachment_id), true },
+		{ "message_id", FIELD_STRING, A(message_id) },
+		{ "chat_id", FIELD_STRING, A(chat_id) },
+		{ "mime", FIELD_STRING, A(mime) },
+		{ "name", FIELD_STRING, A(name) },
+		{ "width", FIELD_INTEGER, A(width) },
+		{ "height", FIELD_INTEGER, A(height) },
+		{ "size", FIELD_INTEGER, A(size) },
+		{ "progress", FIELD_INTEGER, A(progress) },
+		{ "status", FIELD_ATTACHMENT_STATUS, A(status) },
+		{ "preview_ready", FIELD_BOOLEAN, A(preview_ready) },
+		{ NULL },
+	};
+#undef A
+	struct chat_attachment *a = result_node(r, json, sizeof(*a));
+	int e;
+
+	if (!a)
+		return -ENOMEM;
+	e = decode_fields(fields, json, a);
+	if (e == 0)
+		*ret = a;
+	return e;
+}
+
+static int message_from(struct result *r, const cJSON *json, void **ret)
+{
+#define M(name) offsetof(struct chat_message, name)
+	static const struct field fields[] = {
+		{ "message_id", FIELD_STRING, M(message_id), true },
+		{ "chat_id", FIELD_STRING, M(chat_id), true },
+		{ "user_id", FIELD_STRING, M(user_id), true },
+		{ "text", FIELD_STRING, M(text) },
+		{ "status", FIELD_MESSAGE_STATUS, M(status) },
+		{ "outgoing", FIELD_BOOLEAN, M(outgoing) },
+		{ "error.title", FIELD_STRING, M(error_title) },
+		{ "error.detail", FIELD_STRING, M(error_detail) },
+		{ "created_at", FIELD_INTEGER, M(created_at_ms) },
+		{ "seq", FIELD_INTEGER, M(seq) },
+		{ NULL },
+	};
+#undef M
+	struct chat_message *m = result_node(r, json, sizeof(*m));
+	int e;
+
+	if (!m)
+		return -ENOMEM;
+	m->text = "";
+	e = decode_fields(fields, json, m);
+	if (e < 0)
+		return e;
+	e = decode_array(r, member(json, "attachments"), attachment_from, &m->attachments,
+		&m->n_attachments);
+	if (e == 0)
+		*ret = m;
+	return e;
+}
+
+static int info_from(struct result *r, const cJSON *json, void **ret)
+{
+#define I(name) offsetof(struct chat_info, name)
+	static const struct field fields[] = {
+		{ "chat_id", FIELD_STRING, I(chat_id), true },
+		{ "user_id", FIELD_STRING, I(user_id), true },
+		{ "username", FIELD_STRING, I(username) },
+		{ "last_username", FIELD_STRING, I(last_username) },
+		{ "last_user_profile_url", FIELD_STRING, I(last_user_profile_url) },
+		{ "last_message_text", FIELD_STRING, I(last_message_text) },
+		{ "last_message_timestamp", FIELD_INTEGER, I(last_message_timestamp_ms) },
+		{ "last_message_status", FIELD_MESSAGE_STATUS, I(last_message_status) },
+		{ "unread_count", FIELD_INTEGER, I(unread_count) },
+		{ NULL },
+	};
+#undef I
+	struct chat_info *i = result_node(r, json, sizeof(*i));
+	int e;
+
+	if (!i)
+		return -ENOMEM;
+	e = decode_fields(fields, json, i);
+	if (e == 0)
+		*ret = i;
+	return e;
+}
+
+static int connection_from(struct result *r, const cJSON *json, void **ret)
+{
+#define C(name) offsetof(struct chat_connection, name)
+	static const struct field fields[] = {
+		{ "state", FIELD_CONNECTION_STATE, C(state), true },
+		{ "since", FIELD_INTEGER, C(since_ms) },
+		{ "next_attempt_at", FIELD_INTEGER, C(next_attempt_at_ms) },
+		{ "last_error", FIELD_STRING, C(last_error) },
+		{ NULL },
+	};
+#undef C
+	struct chat_connection *c = result_node(r, json, sizeof(*c));
+	int e;
+
+	if (!c)
+		return -ENOMEM;
+	e = decode_fields(fields, json, c);
+	if (e == 0)
+		*ret = c;
+	return e;
+}
+
+int decode_attachment(struct result *r, void **ret)
+{
+	return attachment_from(r, result_json(r), ret);
+}
+
+int decode_message(struct result *r, void **ret)
+{
+	return message_from(r, result_json(r), ret);
+}
+
+int decode_message_list(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "more", FIELD_BOOLEAN, offsetof(struct chat_message_list, more) },
+		{ "as_of", FIELD_INTEGER, offsetof(struct chat_message_list, as_of) },
+		{ NULL },
+	};
+	const cJSON *json = result_json(r);
+	struct chat_message_list *l = result_node(r, json, sizeof(*l));
+	int e;
+
+	if (!l)
+		return -ENOMEM;
+	e = decode_fields(fields, json, l);
+	if (e < 0)
+		return e;
+	e = decode_array(r, member(json, "messages"), message_from, &l->messages, &l->n_messages);
+	if (e == 0)
+		*ret = l;
+	return e;
+}
+
+int decode_info(struct result *r, void **ret)
+{
+	return info_from(r, result_json(r), ret);
+}
+
+int decode_info_list(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "cursor", FIELD_STRING, offsetof(struct chat_info_list, cursor) },
+		{ "as_of", FIELD_INTEGER, offsetof(struct chat_info_list, as_of) },
+		{ NULL },
+	};
+	const cJSON *json = result_json(r);
+	struct chat_info_list *l = result_node(r, json, sizeof(*l));
+	int e;
+
+	if (!l)
+		return -ENOMEM;
+	e = decode_fields(fields, json, l);
+	if (e < 0)
+		return e;
+	e = decode_array(r, member(json, "chats"), info_from, &l->chats, &l->n_chats);
+	if (e == 0)
+		*ret = l;
+	return e;
+}
+
+int decode_status(struct result *r, void **ret)
+{
+#define S(name) offsetof(struct chat_status, name)
+	static const struct field fields[] = {
+		{ "account.name", FIELD_STRING, S(account_name) },
+		{ "account.server", FIELD_STRING, S(server) },
+		{ "account.user_id", FIELD_STRING, S(user_id) },
+		{ "account.user_name", FIELD_STRING, S(user_name) },
+		{ "account.signed_in", FIELD_BOOLEAN, S(signed_in) },
+		{ "unread", FIELD_INTEGER, S(unread) },
+		{ "outbox.pending", FIELD_INTEGER, S(outbox_pending) },
+		{ "outbox.failed", FIELD_INTEGER, S(outbox_failed) },
+		{ "transfers.active", FIELD_INTEGER, S(transfers_active) },
+		{ "transfers.waiting", FIELD_INTEGER, S(transfers_waiting) },
+		{ "storage.state", FIELD_STRING, S(storage_state) },
+		{ "storage.bytes", FIELD_INTEGER, S(storage_bytes) },
+		{ "key_source", FIELD_STRING, S(key_source) },
+		{ "versions.daemon", FIELD_STRING, S(daemon_version) },
+		{ "versions.api", FIELD_STRING, S(api_version) },
+		{ NULL },
+	};
+#undef S
+	const cJSON *json = result_json(r);
+	struct chat_status *s = result_node(r, json, sizeof(*s));
+	void *connection = NULL;
+	int e;
+
+	if (!s)
+		return -ENOMEM;
+	e = decode_fields(fields, json, s);
+	if (e == 0)
+		e = connection_from(r, member(json, "connection"), &connection);
+	if (e < 0)
+		return e;
+	s->connection = connection;
+	*ret = s;
+	return 0;
+}
+
+int decode_account(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "user_id", FIELD_STRING, offsetof(struct chat_account, user_id), true },
+		{ "user_name", FIELD_STRING, offsetof(struct chat_account, user_name) },
+		{ NULL },
+	};
+	struct chat_account *a = result_node(r, result_json(r), sizeof(*a));
+	int e;
+
+	if (!a)
+		return -ENOMEM;
+	e = decode_fields(fields, result_json(r), a);
+	if (e == 0)
+		*ret = a;
+	return e;
+}
+
+int decode_file(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "size", FIELD_INTEGER, offsetof(struct chat_file, size), true },
+		{ "mime", FIELD_STRING, offsetof(struct chat_file, mime) },
+		{ "name", FIELD_STRING, offsetof(struct chat_file, name) },
+		{ NULL },
+	};
+	struct chat_file *f = result_node(r, result_json(r), sizeof(*f));
+	const cJSON *index = member(result_json(r), "fd");
+	size_t n;
+	const int *fds = result_fds(r, &n);
+	int e;
+
+	if (!f)
+		return -ENOMEM;
+	e = decode_fields(fields, result_json(r), f);
+	if (e < 0)
+		return e;
+	if (!cJSON_IsNumber(index) || index->valueint < 0 || (size_t)index->valueint >= n)
+		return -EBADMSG;
+	f->fd = fds[index->valueint];
+	*ret = f;
+	return 0;
+}
+
+int decode_reply(struct result *r, void **ret)
+{
+	struct chat_reply *p = result_node(r, result_json(r), sizeof(*p));
+	char *json = cJSON_PrintUnformatted(result_json(r));
+	char *copy = json ? result_array(r, strlen(json) + 1, 1) : NULL;
+
+	if (p && copy) {
+		strcpy(copy, json);
+		p->result_json = copy;
+		p->fds = result_fds(r, &p->n_fds);
+		*ret = p;
+	}
+	cJSON_free(json);
+	return p && copy ? 0 : -ENOMEM;
+}
+
+/* Sets the typed pointer that goes with the topic. */
+static int decode_change_data(struct result *r, const cJSON *data, struct chat_change *c)
+{
+	void *value = NULL;
+	int e = 0;
+
+	if (strcmp(c->topic, "message.added") == 0 || strcmp(c->topic, "message.updated") == 0) {
+		e = message_from(r, data, &value);
+		c->message = value;
+	} else if (strcmp(c->topic, "chat.updated") == 0) {
+		e = info_from(r, data, &value);
+		c->chat = value;
+	} else if (strcmp(c->topic, "attachment.updated") == 0 ||
+		strcmp(c->topic, "transfer.progress") == 0) {
+		e = attachment_from(r, data, &value);
+		c->attachment = value;
+	} else if (strcmp(c->topic, "connection") == 0) {
+		e = connection_from(r, data, &value);
+		c->connection = value;
+	}
+	/* Data that is not understood must not hold up the changes after it. */
+	return e == -ENOMEM ? e : 0;
+}
+
+int decode_change(struct result *r, void **ret)
+{
+#define C(name) offsetof(struct chat_change, name)
+	static const struct field fields[] = {
+		{ "seq", FIELD_INTEGER, C(seq) },
+		{ "topic", FIELD_STRING, C(topic), true },
+		{ "data.chat_id", FIELD_STRING, C(chat_id) },
+		{ "data.message_id", FIELD_STRING, C(message_id) },
+		{ NULL },
+	};
+#undef C
+	struct chat_change *c = result_node(r, result_json(r), sizeof(*c));
+	int e;
+
+	if (!c)
+		return -ENOMEM;
+	e = decode_fields(fields, result_json(r), c);
+	if (e == 0)
+		e = decode_change_data(r, member(result_json(r), "data"), c);
+	if (e == 0)
+		*ret = c;
+	return e;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The typed calls: each method's parameters stand once, in a builder that both of its forms use. */
+#include "client-internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define OUT_OF_MEMORY "out of memory"
+
+/* Adds a member unless `value` is NULL. On failure the whole object is dropped. */
+static void add_string(cJSON **object, const char *name, const char *value)
+{
+	if (!value || !*object || cJSON_AddStringToObject(*object, name, value))
+		return;
+	cJSON_Delete(*object);
+	*object = NULL;
+}
+
+static void add_limit(cJSON **object, unsigned limit)
+{
+	if (limit == 0 || !*object || cJSON_AddNumberToObject(*object, "limit", limit))
+		return;
+	cJSON_Delete(*object);
+	*object = NULL;
+}
+
+/* The options of a method that takes up to two strings. */
+static struct request_options simple(const char *method, enum result_kind kind, const char *name,
+	const char *value, const char *name2, const char *value2)
+{
+	struct request_options o = {
+		.method = method,
+		.params = cJSON_CreateObject(),
+		.kind = kind,
+		.repeatable = true,
+	};
+
+	add_string(&o.params, name, value);
+	add_string(&o.params, name2, value2);
+	return o;
+}
+
+static bool can_send(struct chat_client *c, const struct request_options *o)
+{
+	if (!o->params)
+		client_fail(c, CHAT_CLIENT_ERROR_NO_MEMORY, OUT_OF_MEMORY);
+	return o->params != NULL;
+}
+
+static int call(struct chat_client *c, struct request_options o, void *ret)
+{
+	return can_send(c, &o) ? request_call(c, &o, ret) : -ENOMEM;
+}
+
+static int start(
+	struct chat_client *c, struct request_options o, union reply_fn callback, void *userdata)
+{
+	o.callback = callback;
+	o.userdata = userdata;
+	return can_send(c, &o) ? request_new(c, &o) : -ENOMEM;
+}
+
+#define START(c, options, member, fn, userdata) \
+	start((c), (options), (union reply_fn){ .member = (fn) }, (userdata))
+
+static int invalid(struct chat_client *c, const char *why)
+{
+	return client_fail(c, CHAT_CLIENT_ERROR_INVALID, "%s", why);
+}
+
+static struct request_options status_options(void)
+{
+	return simple("daemon.status", RESULT_STATUS, NULL, NULL, NULL, NULL);
+}
+
+int chat_client_get_status(struct chat_client *c, struct chat_status **ret)
+{
+	return call(c, status_options(), ret);
+}
+
+int chat_client_get_status_async(struct chat_client *c, chat_status_fn callback, void *userdata)
+{
+	return START(c, status_options(), status, callback, userdata);
+}
+
+static struct request_options login_options(
+	const char *server, const char *user_id, const char *password)
+{
+	struct request_options o =
+		simple("account.login", RESULT_ACCOUNT, "server", server, "user_id", user_id);
+
+	o.repeatable = false;
+	add_string(&o.params, "password", password);
+	return o;
+}
+
+int chat_client_login(struct chat_client *c, const char *server, const char *user_id,
+	const char *password, struct chat_account **ret)
+{
+	if (!server || !user_id || !password)
+		return invalid(c, "server, user and password are needed");
+	return call(c, login_options(server, user_id, password), ret);
+}
+
+int chat_client_login_async(struct chat_client *c, const char *server, const char *user_id,
+	const char *password, chat_account_fn callback, void *userdata)
+{
+	if (!server || !user_id || !password)
+		return invalid(c, "server, user and password are needed");
+	return START(c, login_options(server, user_id, password), account, callback, userdata);
+}
+
+static struct request_options list_chats_options(unsigned limit, const char *cursor)
+{
+	struct request_options o =
+		simple("chats.list", RESULT_INFO_LIST, "cursor", cursor, NULL, NULL);
+
+	add_limit(&o.params, limit);
+	return o;
+}
+
+int chat_client_list_chats(
+	struct chat_client *c, unsigned limit, const char *cursor, struct chat_info_list **ret)
+{
+	return call(c, list_chats_options(limit, cursor), ret);
+}
+
+int chat_client_list_chats_async(struct chat_client *c, unsigned limit, const char *cursor,
+	chat_info_list_fn callback, void *userdata)
+{
+	return START(c, list_chats_options(limit, cursor), info_list, callback, userdata);
+}
+
+static struct request_options get_chat_options(const char *chat_id, const char *user_id)
+{
+	return simple("chats.get", RESULT_INFO, "chat_id", chat_id, "user_id", user_id);
+}
+
+int chat_client_get_chat(
+	struct chat_client *c, const char *chat_id, const char *user_id, struct chat_info **ret)
+{
+	if (!chat_id == !user_id)
+		return invalid(c, "either a chat or a user is needed");
+	return call(c, get_chat_options(chat_id, user_id), ret);
+}
+
+int chat_client_get_chat_async(struct chat_client *c, const char *chat_id, const char *user_id,
+	chat_info_fn callback, void *userdata)
+{
+	if (!chat_id == !user_id)
+		return invalid(c, "either a chat or a user is needed");
+	return START(c, get_chat_options(chat_id, user_id), info, callback, userdata);
+}
+
+static struct request_options create_chat_options(const char *user_id)
+{
+	return simple("chats.create", RESULT_INFO, "user_id", user_id, NULL, NULL);
+}
+
+int chat_client_create_chat(struct chat_client *c, const char *user_id, struct chat_info **ret)
+{
+	if (!user_id)
+		return invalid(c, "a user is needed");
+	return call(c, create_chat_options(user_id), ret);
+}
+
+int chat_client_create_chat_async(
+	struct chat_client *c, const char *user_id, chat_info_fn callback, void *userdata)
+{
+	if (!user_id)
+		return invalid(c, "a user is needed");
+	return START(c, create_chat_options(user_id), info, callback, userdata);
+}
+
+static struct request_options list_messages_options(
+	const char *chat_id, const char *before, const char *after, unsigned limit)
+{
+	struct request_options o =
+		simple("messages.list", RESULT_MESSAGE_LIST, "chat_id", chat_id, "before", before);
+
+	add_string(&o.params, "after", after);
+	add_limit(&o.params, limit);
+	return o;
+}
+
+static const char *check_page(const char *chat_id, const char *before, const char *after)
+{
+	if (!chat_id)
+		return "a chat is needed";
+	return before && after ? "before and after exclude each other" : NULL;
+}
+
+int chat_client_list_messages(struct chat_client *c, const char *chat_id, const char *before,
+	const char *after, unsigned limit, struct chat_message_list **ret)
+{
+	const char *wrong = check_page(chat_id, before, after);
+
+	if (wrong)
+		return invalid(c, wrong);
+	return call(c, list_messages_options(chat_id, before, after, limit), ret);
+}
+
+int chat_client_list_messages_async(struct chat_client *c, const char *chat_id, const char *before,
+	const char *after, unsigned limit, chat_message_list_fn callback, void *userdata)
+{
+	const char *wrong = check_page(chat_id, before, after);
+
+	if (wrong)
+		return invalid(c, wrong);
+	return START(c, list_messages_options(chat_id, before, after, limit), message_list,
+		callback, userdata);
+}
+
+static struct request_options get_message_options(const char *message_id)
+{
+	return simple("messages.get", RESULT_MESSAGE, "message_id", message_id, NULL, NULL);
+}
+
+int chat_client_get_message(
+	struct chat_client *c, const char *message_id, struct chat_message **ret)
+{
+	if (!message_id)
+		return invalid(c, "a message is needed");
+	return call(c, get_message_options(message_id), ret);
+}
+
+int chat_client_get_message_async(
+	struct chat_client *c, const char *message_id, chat_message_fn callback, void *userdata)
+{
+	if (!message_id)
+		return invalid(c, "a message is needed");
+	return START(c, get_message_options(message_id), message, callback, userdata);
+}
+
+static cJSON *attachments_json(const struct chat_outgoing *m)
+{
+	_cleanup_json_ cJSON *array = cJSON_CreateArray();
+
+	for (size_t i = 0; i < m->n_attachments; i++) {
+		const char *name = m->attachment_names ? m->attachment_names[i] : NULL;
+		cJSON *item = cJSON_CreateObject();
+
+		if (!item || !cJSON_AddItemToArray(array, item)) {
+			cJSON_Delete(item);
+			return NULL;
+		}
+		if (!cJSON_AddNumberToObject(item, "fd", (double)i) ||
+			(name && !cJSON_AddStringToObject(item, "name", name)))
+			return NULL;
+	}
+	return TAKE_PTR(array);
+}
+
+static void add_attachments(cJSON **object, const struct chat_outgoing *m)
+{
+	cJSON *array;
+
+	if (m->n_attachments == 0 || !*object)
+		return;
+	array = attachments_json(m);
+	if (array && cJSON_AddItemToObject(*object, "attachments", array))
+		return;
+	cJSON_Delete(array);
+	cJSON_Delete(*object);
+	*object = NULL;
+}
+
+/* The message gets its id here, so that sending it again makes no second one. */
+static int send_options(
+	struct chat_client *c, const struct chat_outgoing *m, struct request_options *ret)
+{
+	char id[UUID_STRING_SIZE];
+	struct request_options o;
+
+	if (m->size < sizeof(*m))
+		return invalid(c, "the outgoing message's size is not set");
+	if (!m->chat_id == !m->user_id)
+		return invalid(c, "either a chat or a user is needed");
+	if (m->n_attachments > 0 && !m->attachment_fds)
+		return invalid(c, "attachments without descriptors");
+	if (m->n_attachments > CHAT_FDS_MAX)
+		return client_fail(c, CHAT_CLIENT_ERROR_TOO_LARGE,
+			"%zu attachments; at most %u can go with a message", m->n_attachments,
+			CHAT_FDS_MAX);
+	if (!m->message_id && uuid7_generate(id) < 0)
+		return error_set_errno(&c->error, EIO, "no randomness for the message's id");
+	o = simple("messages.send", RESULT_MESSAGE, "chat_id", m->chat_id, "user_id", m->user_id);
+	add_string(&o.params, "text", m->text ? m->text : "");
+	add_string(&o.params, "message_id", m->message_id ? m->message_id : id);
+	add_attachments(&o.params, m);
+	o.fds = m->attachment_fds;
+	o.n_fds = m->n_attachments;
+	*ret = o;
+	return 0;
+}
+
+int chat_client_send_message(
+	struct chat_client *c, const struct chat_outgoing *message, struct chat_message **ret)
+{
+	struct request_options o;
+	int r = send_options(c, message, &o);
+
+	return r < 0 ? r : call(c, o, ret);
+}
+
+int chat_client_send_message_async(struct chat_client *c, const struct chat_outgoing *message,
+	chat_message_fn callback, void *userdata)
+{
+	struct request_options o;
+	int r = send_options(c, message, &o);
+
+	return r < 0 ? r : START(c, o, message, callback, userdata);
+}
+
+static struct request_options mark_read_options(const char *chat_id, const char *message_id)
+{
+	return simple(
+		"messages.mark_read", RESULT_DONE, "chat_id", chat_id, "message_id", message_id);
+}
+
+int chat_client_mark_read(struct chat_client *c, const char *chat_id, const char *message_id)
+{
+	if (!chat_id || !message_id)
+		return invalid(c, "a chat and a message are needed");
+	return call(c, mark_read_options(chat_id, message_id), NULL);
+}
+
+int chat_client_mark_read_async(struct chat_client *c, const char *chat_id, const char *message_id,
+	chat_done_fn callback, void *userdata)
+{
+	if (!chat_id || !message_id)
+		return invalid(c, "a chat and a message are needed");
+	return START(c, mark_read_options(chat_id, message_id), done, callback, userdata);
+}
+
+static struct request_options attachment_options(const char *method, const char *attachment_id)
+{
+	return simple(method, RESULT_ATTACHMENT, "attachment_id", attachment_id, NULL, NULL);
+}
+
+int chat_client_get_attachment(
+	struct chat_client *c, const char *attachment_id, struct chat_attachment **ret)
+{
+	if (!attachment_id)
+		return invalid(c, "an attachment is needed");
+	return call(c, attachment_options("attachments.get", attachment_id), ret);
+}
+
+int chat_client_get_attachment_async(struct chat_client *c, const char *attachment_id,
+	chat_attachment_fn callback, void *userdata)
+{
+	if (!attachment_id)
+		return invalid(c, "an attachment is needed");
+	return START(c, attachment_options("attachments.get", attachment_id), attachment, callback,
+		userdata);
+}
+
+int chat_client_download_attachment(
+	struct chat_client *c, const char *attachment_id, struct chat_attachment **ret)
+{
+	if (!attachment_id)
+		return invalid(c, "an attachment is needed");
+	return call(c, attachment_options("attachments.download", attachment_id), ret);
+}
+
+int chat_client_download_attachment_async(struct chat_client *c, const char *attachment_id,
+	chat_attachment_fn callback, void *userdata)
+{
+	if (!attachment_id)
+		return invalid(c, "an attachment is needed");
+	return START(c, attachment_options("attachments.download", attachment_id), attachment,
+		callback, userdata);
+}
+
+static struct request_options open_options(const char *attachment_id, bool preview)
+{
+	return simple("attachments.open", RESULT_FILE, "attachment_id", attachment_id, "variant",
+		preview ? "preview" : "full");
+}
+
+int chat_client_open_attachment(
+	struct chat_client *c, const char *attachment_id, bool preview, struct chat_file **ret)
+{
+	if (!attachment_id)
+		return invalid(c, "an attachment is needed");
+	return call(c, open_options(attachment_id, preview), ret);
+}
+
+int chat_client_open_attachment_async(struct chat_client *c, const char *attachment_id,
+	bool preview, chat_file_fn callback, void *userdata)
+{
+	if (!attachment_id)
+		return invalid(c, "an attachment is needed");
+	return START(c, open_options(attachment_id, preview), file, callback, userdata);
+}
+
+/* Doing it twice is the same as once. */
+static bool is_repeatable(const char *method, const cJSON *params)
+{
+	static const char *const reads[] = {
+		"daemon.status",
+		"chats.list",
+		"chats.get",
+		"messages.list",
+		"messages.get",
+		"messages.search",
+		"outbox.list",
+		"attachments.get",
+		"attachments.open",
+		"attachments.read",
+		"changes.wait",
+		"settings.get",
+		"storage.stats",
+		"users.get",
+		"rpc.discover",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
+		if (strcmp(method, reads[i]) == 0)
+			return true;
+	return strcmp(method, "messages.send") == 0 && cJSON_HasObjectItem(params, "message_id");
+}
+
+static int call_options(struct chat_client *c, const char *method, const char *params_json,
+	const int *fds, size_t n_fds, struct request_options *ret)
+{
+	struct request_options o = { .method = method, .kind = RESULT_REPLY };
+
+	if (!method || !*method)
+		return invalid(c, "a method is needed");
+	if (strcmp(method, "events.subscribe") == 0 || strcmp(method, "events.unsubscribe") == 0)
+		return invalid(c, "subscriptions are made with chat_client_subscribe()");
+	if (n_fds > 0 && !fds)
+		return invalid(c, "the descriptors are missing");
+	o.params = cJSON_ParseWithOpts(params_json ? params_json : "{}", NULL, 1);
+	if (!cJSON_IsObject(o.params)) {
+		cJSON_Delete(o.params);
+		return invalid(c, "the parameters are not a JSON object");
+	}
+	o.repeatable = is_repeatable(method, o.params);
+	o.fds = fds;
+	o.n_fds = n_fds;
+	*ret = o;
+	return 0;
+}
+
+int chat_client_call(struct chat_client *c, const char *method, const char *params_json,
+	const int *fds, size_t n_fds, struct chat_reply **ret)
+{
+	struct request_options o;
+	int r = call_options(c, method, params_json, fds, n_fds, &o);
+
+	return r < 0 ? r : call(c, o, ret);
+}
+
+int chat_client_call_async(struct chat_client *c, const char *method, const char *params_json,
+	const int *fds, size_t n_fds, chat_reply_fn callback, void *userdata)
+{
+	struct request_options o;
+	int r = call_options(c, method, params_json, fds, n_fds, &o);
+
+	return r < 0 ? r : START(c, o, reply, callback, userdata);
+}
