@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * chatctl's frame: options, verbs, exit codes, and how results and errors are told.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libclient/chatclient.h"
+
+/* What the process exits with; --help documents them. */
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_ERROR = 1,
+	CTL_USAGE = 2,
+	CTL_NOT_RUNNING = 3,
+	CTL_LOCKED = 4,
+	CTL_OFFLINE = 5,
+	CTL_NOT_FOUND = 6,
+	CTL_SEND_FAILED = 7,
+	CTL_TIMED_OUT = 8,
+};
+
+enum ctl_output {
+	OUTPUT_HUMAN,
+	OUTPUT_JSON,
+	OUTPUT_PRETTY,
+};
+
+#define ATTACH_MAX 16
+
+struct ctl_options {
+	const char *account; /* NULL: the default one */
+	const char *socket;  /* NULL: the account's */
+	enum ctl_output output;
+	bool help, version;
+
+	unsigned limit; /* 0: the verb's own */
+	const char *before, *after;
+	bool ids;
+	const char *attach[ATTACH_MAX];
+	unsigned n_attach;
+	enum chat_message_status wait; /* UNKNOWN: do not */
+	int64_t timeout_ms;	       /* -1: the verb's own */
+	const char *topics;
+	const char *chat;
+	int64_t since; /* -1: from now on */
+	const char *file;
+	bool preview, force;
+};
+
+struct ctl {
+	struct ctl_options options;
+	struct chat_client *client;
+};
+
+/* One verb. `letters` names the options it takes, beside the global ones: see options.c. */
+struct verb {
+	const char *name; /* one word or two */
+	const char *arguments;
+	const char *summary;
+	const char *details; /* more for its --help; may be NULL */
+	const char *letters;
+	int min_args, max_args;				    /* -1: any number */
+	int (*run)(struct ctl *ctl, int argc, char **argv); /* returns an enum ctl_exit */
+};
+
+int verb_status(struct ctl *ctl, int argc, char **argv);
+int verb_login(struct ctl *ctl, int argc, char **argv);
+int verb_chats(struct ctl *ctl, int argc, char **argv);
+int verb_messages(struct ctl *ctl, int argc, char **argv);
+int verb_send(struct ctl *ctl, int argc, char **argv);
+int verb_read(struct ctl *ctl, int argc, char **argv);
+int verb_watch(struct ctl *ctl, int argc, char **argv);
+int verb_photo_get(struct ctl *ctl, int argc, char **argv);
+int verb_photo_list(struct ctl *ctl, int argc, char **argv);
+int verb_call(struct ctl *ctl, int argc, char **argv);
+
+/* Ends the process: a tool has nothing better to do when memory is short. */
+void *must(void *allocated);
+
+/* Says why the last call on the client failed and returns the exit code that goes with it. */
+int ctl_fail(const struct ctl *ctl);
+
+/* The same for an error that a callback was given. */
+int ctl_fail_with(const struct ctl *ctl, const struct chat_error *error);
+
+/* An error of chatctl's own: tells it in the manner of ctl_fail() and returns `code`. */
+int ctl_say(const struct ctl *ctl, enum ctl_exit code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Prints one JSON object, which it frees, as --json asks; NULL is short memory. */
+void ctl_print_json(const struct ctl *ctl, char *json);
+
+bool ctl_is_json(const struct ctl *ctl);
+
+/* Finds the verb that argv begins with; sets the number of its words. NULL: none. */
+const struct verb *verb_find(int argc, char **argv, int *ret_words);
+
+/* Calls `fn` for every verb. */
+void verb_each(void (*fn)(const struct verb *verb, void *userdata), void *userdata);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "ctl/help.h"
+#include "ctl/options.h"
+
+static const struct verb verbs[] = {
+	{ "status", "", "how the daemon, its connection and its queues are", NULL, "", 0, 0,
+		verb_status },
+	{ "login", "SERVER USER", "sign in",
+		"Asks for the password without showing it; reads it from standard input when\n"
+		"that is not a terminal. SERVER is a URL.",
+		"t", 2, 2, verb_login },
+	{ "chats", "", "the chats, newest first", NULL, "ni", 0, 0, verb_chats },
+	{ "messages", "CHAT", "the messages of a chat, oldest first", NULL, "nbei", 1, 1,
+		verb_messages },
+	{ "send", "CHAT [TEXT...]", "send a message; prints its id",
+		"TEXT - reads standard input. A CHAT that is not known is taken as a user's id.\n"
+		"The daemon keeps the message once this succeeds, and delivers it when it can;\n"
+		"--wait follows it on standard error, for at most 60 seconds unless --timeout\n"
+		"says otherwise.",
+		"awt", 1, -1, verb_send },
+	{ "read", "CHAT [MESSAGE_ID]", "mark a chat as read, up to a message or all", NULL, "", 1,
+		2, verb_read },
+	{ "watch", "", "tell changes as they happen",
+		"Goes on until interrupted, also while the daemon restarts. Each change has a\n"
+		"number; --since continues after one. Topics: message.added, message.updated,\n"
+		"message.removed, chat.updated, chat.removed, attachment.updated, connection,\n"
+		"transfer.progress.",
+		"Tcs", 0, 0, verb_watch },
+	{ "photo get", "ATTACHMENT_ID|MESSAGE_ID", "save a photo",
+		"Fetches it first when that is needed, for at most 60 seconds unless --timeout\n"
+		"says otherwise. Without --output the file is named as the sender named it, in\n"
+		"the working directory.",
+		"opft", 1, 1, verb_photo_get },
+	{ "photo list", "CHAT", "the photos of a chat, oldest first", NULL, "n", 1, 1,
+		verb_photo_list },
+	{ "call", "METHOD [JSON]", "call any method of the daemon's API",
+		"Prints the result as JSON. JSON - reads the parameters from standard input.", "t",
+		1, 2, verb_call },
+	{ NULL },
+};
+
+void verb_each(void (*fn)(const struct verb *verb, void *userdata), void *userdata)
+{
+	for (const struct verb *v = verbs; v->name; v++)
+		fn(v, userdata);
+}
+
+const struct verb *verb_find(int argc, char **argv, int *ret_words)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		const char *space = strchr(v->name, ' ');
+		size_t first = space ? (size_t)(space - v->name) : strlen(v->name);
+
+		if (strlen(argv[0]) != first || strncmp(v->name, argv[0], first) != 0)
+			continue;
+		if (space && (argc < 2 || strcmp(space + 1, argv[1]) != 0))
+			continue;
+		*ret_words = space ? 2 : 1;
+		return v;
+	}
+	return NULL;
+}
+
+/* Text is UTF-8 whatever the locale says; its width is only known to a UTF-8 locale. */
+static void set_locale(void)
+{
+	setlocale(LC_CTYPE, "");
+	if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+		setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+static int open_client(struct ctl *ctl)
+{
+	int r = chat_client_new(&ctl->client);
+
+	if (r < 0)
+		return ctl_say(ctl, CTL_ERROR, "cannot start: %s", strerror(-r));
+	if (ctl->options.socket)
+		r = chat_client_set_socket_path(ctl->client, ctl->options.socket);
+	else if (ctl->options.account)
+		r = chat_client_set_account(ctl->client, ctl->options.account);
+	if (r < 0) {
+		ctl_fail(ctl);
+		return CTL_USAGE;
+	}
+	return chat_client_connect(ctl->client) < 0 ? ctl_fail(ctl) : CTL_OK;
+}
+
+static int run_verb(struct ctl *ctl, const struct verb *verb, int argc, char **argv)
+{
+	static char program[] = "chatctl";
+	int first, r;
+
+	argv[0] = program; /* getopt complains in this name */
+	first = options_parse(&ctl->options, verb, argc, argv);
+	if (first < 0)
+		return CTL_USAGE;
+	if (ctl->options.help) {
+		help_verb(verb);
+		return CTL_OK;
+	}
+	argc -= first;
+	argv += first;
+	if (argc < verb->min_args || (verb->max_args >= 0 && argc > verb->max_args)) {
+		help_usage(verb);
+		return CTL_USAGE;
+	}
+	r = open_client(ctl);
+	return r == CTL_OK ? verb->run(ctl, argc, argv) : r;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	const struct verb *verb;
+	int first = options_parse(&ctl->options, NULL, argc, argv);
+	int words;
+
+	if (first < 0)
+		return CTL_USAGE;
+	if (ctl->options.version) {
+		printf("chatctl %s\n", PACKAGE_VERSION);
+		return CTL_OK;
+	}
+	if (first == argc || strcmp(argv[first], "help") == 0) {
+		if (ctl->options.help || first < argc)
+			return help_all(argc - first - 1, argv + first + 1);
+		help_short();
+		return CTL_USAGE;
+	}
+	verb = verb_find(argc - first, argv + first, &words);
+	if (!verb) {
+		help_unknown(argc - first, argv + first);
+		return CTL_USAGE;
+	}
+	return run_verb(ctl, verb, argc - first - words + 1, argv + first + words - 1);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { .options = { .since = -1, .timeout_ms = -1 } };
+	int r;
+
+	set_locale();
+	r = run(&ctl, argc, argv);
+	chat_client_free(ctl.client);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("chatctl: standard output");
+		if (r == CTL_OK)
+			r = CTL_ERROR;
+	}
+	return r;
+}

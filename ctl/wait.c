@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "wait.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "text.h"
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool ctl_wait(struct ctl *ctl, const bool *done, int64_t timeout_ms)
+{
+	int64_t end = monotonic_ms() + timeout_ms;
+
+	while (!*done) {
+		int64_t left = timeout_ms < 0 ? -1 : end - monotonic_ms();
+
+		if (timeout_ms >= 0 && left <= 0)
+			return false;
+		if (chat_client_dispatch(ctl->client) == 0 && !*done)
+			chat_client_wait(ctl->client, left > 3600000 ? 3600000 : (int)left);
+	}
+	return true;
+}
+
+char *ctl_read_stdin(const struct ctl *ctl, size_t max)
+{
+	_cleanup_free_ char *text = must(malloc(max + 2));
+	size_t n = fread(text, 1, max + 1, stdin);
+
+	if (ferror(stdin)) {
+		ctl_say(ctl, CTL_ERROR, "cannot read standard input");
+		return NULL;
+	}
+	if (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	if (n > max) {
+		ctl_say(ctl, CTL_ERROR, "standard input holds more than %zu bytes", max);
+		return NULL;
+	}
+	if (!text_is_valid(text, n)) {
+		ctl_say(ctl, CTL_ERROR, "standard input is not UTF-8 text");
+		return NULL;
+	}
+	return TAKE_PTR(text);
+}
