@@ -163,9 +163,12 @@ static int send_and_follow(struct ctl *ctl, const struct chat_outgoing *outgoing
 	if (!ctl_is_json(ctl))
 		puts(m->message_id);
 	fflush(stdout);
-	show_status(&f, m);
+	if (wait)
+		show_status(&f, m);
+	else if (ctl_is_json(ctl))
+		ctl_print_json(ctl, chat_message_to_json(m));
 	chat_message_free(m);
-	return wait ? follow(&f) : f.code;
+	return wait ? follow(&f) : CTL_OK;
 }
 
 int verb_send(struct ctl *ctl, int argc, char **argv)

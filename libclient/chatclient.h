@@ -370,10 +370,11 @@ int chat_client_wait(struct chat_client *client, int timeout_ms);
 /*
  * Every call has two forms. The first blocks until the answer, the failure or the deadline (see
  * chat_client_set_timeout()), runs other callbacks meanwhile and is refused with -EDEADLK
- * inside a callback. The form _async returns at once with the request's number, above 0, and
- * calls back from chat_client_dispatch(), once: with an error or with a result. Both fail at
- * once for parameters that cannot be sent (-EINVAL, -EMSGSIZE), for too many requests under way
- * (-EBUSY) and for short memory.
+ * inside a callback. Changes that come after its answer are told once the caller has it. The
+ * form _async returns at once with the request's number, above 0, and calls back from
+ * chat_client_dispatch(), once: with an error or with a result. Both fail at once for parameters
+ * that cannot be sent (-EINVAL, -EMSGSIZE), for too many requests under way (-EBUSY) and for
+ * short memory.
  *
  * When the connection is lost, a request that is safe to repeat is sent again after the
  * reconnect, within its deadline; others fail as DISCONNECTED. Safe are all calls here but

@@ -130,6 +130,7 @@ struct chat_client {
 	size_t input_start, input_end, input_allocated, input_scanned;
 	int received_fds[CHAT_FDS_MAX];
 	size_t n_received_fds;
+	bool caller_is_due; /* a blocking call returns before the lines after its answer are told */
 
 	int last_id;
 	size_t n_requests, request_bytes;

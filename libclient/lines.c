@@ -181,10 +181,13 @@ bool lines_process(struct chat_client *c)
 {
 	bool any = false;
 
+	c->caller_is_due = false;
 	for (int i = 0; i < LINES_MAX && !c->closed && c->input_end > c->input_scanned; i++) {
 		if (!next_line(c))
 			break;
 		any = true;
+		if (c->caller_is_due)
+			break;
 	}
 	return any;
 }

@@ -273,6 +273,7 @@ static void finish(struct chat_client *c, struct request *r, struct result *resu
 			error_copy(&r->waiter->error, error);
 		r->waiter->value = value;
 		r->waiter->done = true;
+		c->caller_is_due = true;
 		if (!value)
 			result_unref(result);
 	} else {

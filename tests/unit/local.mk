@@ -10,6 +10,7 @@ include tests/unit/core.mk
 include tests/unit/ipc.mk
 include tests/unit/preview.mk
 include tests/unit/net.mk
+include tests/unit/client.mk
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
