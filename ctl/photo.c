@@ -173,8 +173,8 @@ static void print_saved(const struct ctl *ctl, const struct chat_attachment *a,
 	must(cJSON_AddStringToObject(json, "attachment_id", a->attachment_id));
 	must(cJSON_AddStringToObject(json, "variant", ctl->options.preview ? "preview" : "full"));
 	must(cJSON_AddStringToObject(json, "file", path));
-	if (file->mime)
-		must(cJSON_AddStringToObject(json, "mime", file->mime));
+	if (a->mime)
+		must(cJSON_AddStringToObject(json, "mime", a->mime));
 	must(cJSON_AddNumberToObject(json, "size", (double)file->size));
 	ctl_print_json(ctl, cJSON_PrintUnformatted(json));
 	cJSON_Delete(json);

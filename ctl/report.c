@@ -54,6 +54,9 @@ static enum ctl_exit exit_code(int code)
 		return CTL_NOT_FOUND;
 	case CHAT_CLIENT_ERROR_TIMED_OUT:
 		return CTL_TIMED_OUT;
+	case CHAT_CLIENT_ERROR_METHOD_NOT_FOUND:
+	case CHAT_CLIENT_ERROR_INVALID_PARAMS:
+		return CTL_USAGE;
 	}
 	return CTL_ERROR;
 }

@@ -54,6 +54,9 @@ enum chat_client_error_code {
 	CHAT_CLIENT_ERROR_STORAGE_ERROR = 11,
 	CHAT_CLIENT_ERROR_UNSUPPORTED = 12,
 
+	CHAT_CLIENT_ERROR_METHOD_NOT_FOUND = -32601,
+	CHAT_CLIENT_ERROR_INVALID_PARAMS = -32602,
+
 	CHAT_CLIENT_ERROR_NOT_RUNNING = 1001,  /* nobody listens on the socket */
 	CHAT_CLIENT_ERROR_DISCONNECTED = 1002, /* before the answer: done or not */
 	CHAT_CLIENT_ERROR_TIMED_OUT = 1003,    /* the deadline passed */
@@ -146,7 +149,7 @@ struct chat_message {
 	const char *error_title;  /* when FAILED; may be NULL */
 	const char *error_detail; /* when FAILED; may be NULL */
 	int64_t created_at_ms;
-	int64_t seq; /* its change; 0: not told */
+	int64_t seq; /* its place in the chat by the server's count; 0: it has none yet */
 	size_t n_attachments;
 	struct chat_attachment *const *attachments;
 };
@@ -168,6 +171,8 @@ struct chat_info {
 	int64_t last_message_timestamp_ms; /* 0: no message yet */
 	enum chat_message_status last_message_status;
 	int64_t unread_count;
+	const char *last_message_id; /* may be NULL */
+	bool provisional; /* the server does not know it yet; its id changes when it does */
 };
 
 struct chat_info_list {
@@ -516,7 +521,8 @@ int chat_client_call_async(struct chat_client *client, const char *method, const
 
 /*
  * A change, or, once, the error that ended the subscription (`change` is NULL then): the daemon
- * refused it. Losing the connection does not end it.
+ * refused it. INVALID after a reconnect: the database is not the one that the position was of; list
+ * anew. Losing the connection does not end it.
  */
 typedef void (*chat_change_fn)(struct chat_client *client, const struct chat_error *error,
 	const struct chat_change *change, void *userdata);

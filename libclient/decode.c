@@ -261,6 +261,8 @@ static int info_from(struct result *r, const cJSON *json, void **ret)
 		{ "last_message_timestamp", FIELD_INTEGER, I(last_message_timestamp_ms) },
 		{ "last_message_status", FIELD_MESSAGE_STATUS, I(last_message_status) },
 		{ "unread_count", FIELD_INTEGER, I(unread_count) },
+		{ "last_message_id", FIELD_STRING, I(last_message_id) },
+		{ "provisional", FIELD_BOOLEAN, I(provisional) },
 		{ NULL },
 	};
 #undef I
@@ -364,6 +366,7 @@ int decode_status(struct result *r, void **ret)
 		{ "account.server", FIELD_STRING, S(server) },
 		{ "account.user_id", FIELD_STRING, S(user_id) },
 		{ "account.user_name", FIELD_STRING, S(user_name) },
+		{ "account.username", FIELD_STRING, S(user_name) },
 		{ "account.signed_in", FIELD_BOOLEAN, S(signed_in) },
 		{ "unread", FIELD_INTEGER, S(unread) },
 		{ "outbox.pending", FIELD_INTEGER, S(outbox_pending) },
@@ -400,6 +403,7 @@ int decode_account(struct result *r, void **ret)
 	static const struct field fields[] = {
 		{ "user_id", FIELD_STRING, offsetof(struct chat_account, user_id), true },
 		{ "user_name", FIELD_STRING, offsetof(struct chat_account, user_name) },
+		{ "username", FIELD_STRING, offsetof(struct chat_account, user_name) },
 		{ NULL },
 	};
 	struct chat_account *a = result_node(r, result_json(r), sizeof(*a));

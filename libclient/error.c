@@ -12,6 +12,8 @@
 	_Static_assert(CHAT_CLIENT_ERROR_##symbol == (code), "chatclient.h and protocol.h differ");
 CHAT_ERRORS(X)
 #undef X
+_Static_assert((int)CHAT_CLIENT_ERROR_METHOD_NOT_FOUND == CHAT_RPC_METHOD_NOT_FOUND, "differ");
+_Static_assert((int)CHAT_CLIENT_ERROR_INVALID_PARAMS == CHAT_RPC_INVALID_PARAMS, "differ");
 
 static const struct known_error {
 	int code;

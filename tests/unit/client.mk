@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Unit tests of libchatclient and chatctl.
-if HAVE_CMOCKA
-client_tests = \
+unit_tests += \
 	tests/unit/test-client-connection \
 	tests/unit/test-client-decode \
 	tests/unit/test-client-memory \
 	tests/unit/test-client-subscription \
 	tests/unit/test-client-text
-check_PROGRAMS += $(client_tests)
-TESTS += $(client_tests)
-endif
 
 client_test_cppflags = -D_GNU_SOURCE -I$(top_srcdir) -I$(top_srcdir)/libclient
 client_test_cflags = $(AM_CFLAGS) $(CJSON_CFLAGS) $(CMOCKA_CFLAGS)
