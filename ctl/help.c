@@ -54,7 +54,7 @@ int help_all(int argc, char **argv)
 	verb_each(print_verb, NULL);
 	puts("\nOptions (before or after the command; see also chatctl COMMAND --help):");
 	options_help(NULL);
-	puts("\nCHAT is the peer's name or its beginning, @ and the peer's user id, or a chat's "
+	puts("\nCHAT is the peer's name or its beginning, @ and the peer's id, or a chat's "
 	     "id.");
 	print_exit_codes();
 	return CTL_OK;

@@ -360,6 +360,9 @@ int chat_client_get_fd(const struct chat_client *client);
 int chat_client_get_events(const struct chat_client *client); /* POLLIN and so on, for poll() */
 uint64_t chat_client_get_timeout(const struct chat_client *client);
 
+/* The same for poll(): milliseconds from now, -1: none. */
+int chat_client_get_timeout_ms(const struct chat_client *client);
+
 /*
  * Does what can be done without blocking, a bounded piece of it; callbacks run inside. 1:
  * something was done, call again; 0: nothing to do now; -EDEADLK inside a callback.

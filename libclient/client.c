@@ -177,6 +177,24 @@ uint64_t chat_client_get_timeout(const struct chat_client *c)
 	return next;
 }
 
+/* Milliseconds from now to a time, rounded up so that it is past when they are; -1: never. */
+static int ms_until(uint64_t when_us)
+{
+	uint64_t now = monotonic_us(), ms;
+
+	if (when_us == UINT64_MAX)
+		return -1;
+	if (when_us <= now)
+		return 0;
+	ms = (when_us - now + 999) / 1000;
+	return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+int chat_client_get_timeout_ms(const struct chat_client *c)
+{
+	return ms_until(chat_client_get_timeout(c));
+}
+
 static bool expire_hello(struct chat_client *c, uint64_t now_us)
 {
 	struct error_store why;
@@ -210,19 +228,6 @@ int chat_client_dispatch(struct chat_client *c)
 	c->dispatching = false;
 	client_unref(c);
 	return any;
-}
-
-/* Milliseconds from now to a time, rounded up so that it is past when they are; -1: never. */
-static int ms_until(uint64_t when_us)
-{
-	uint64_t now = monotonic_us(), ms;
-
-	if (when_us == UINT64_MAX)
-		return -1;
-	if (when_us <= now)
-		return 0;
-	ms = (when_us - now + 999) / 1000;
-	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
 int chat_client_wait(struct chat_client *c, int timeout_ms)

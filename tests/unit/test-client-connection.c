@@ -927,6 +927,7 @@ static void an_idle_client_sleeps(void **state)
 
 	settle(c);
 	assert_true(chat_client_get_timeout(c) == UINT64_MAX);
+	assert_int_equal(chat_client_get_timeout_ms(c), -1);
 	assert_int_equal(chat_client_wait(c, 0), 0);
 	server_drop(s);
 	settle(c);
