@@ -152,8 +152,7 @@ static void print_read(const struct ctl *ctl, const char *chat_id, const char *m
 
 int verb_read(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_(target_clear)
-	struct target target = { 0 };
+	_cleanup_(target_clear) struct target target = { 0 };
 	_cleanup_free_ char *message_id = NULL;
 	int r = resolve_chat(ctl, argv[0], false, &target);
 

@@ -42,7 +42,7 @@ struct ctl_options {
 	const char *attach[ATTACH_MAX];
 	unsigned n_attach;
 	enum chat_message_status wait; /* UNKNOWN: do not */
-	int64_t timeout_ms;	       /* -1: the verb's own */
+	int64_t timeout_ms;            /* -1: the verb's own */
 	const char *topics;
 	const char *chat;
 	int64_t since; /* -1: from now on */
@@ -62,7 +62,7 @@ struct verb {
 	const char *summary;
 	const char *details; /* more for its --help; may be NULL */
 	const char *letters;
-	int min_args, max_args;				    /* -1: any number */
+	int min_args, max_args;                             /* -1: any number */
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* returns an enum ctl_exit */
 };
 

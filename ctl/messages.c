@@ -86,10 +86,8 @@ void print_message(const struct chat_message *m, const char *peer_name, bool ids
 int verb_messages(struct ctl *ctl, int argc, char **argv)
 {
 	unsigned limit = ctl->options.limit ? ctl->options.limit : DEFAULT_LIMIT;
-	_cleanup_(target_clear)
-	struct target target = { 0 };
-	_cleanup_(history_clear)
-	struct history h = { 0 };
+	_cleanup_(target_clear) struct target target = { 0 };
+	_cleanup_(history_clear) struct history h = { 0 };
 	const char *peer;
 	int r;
 

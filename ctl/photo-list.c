@@ -54,10 +54,8 @@ static void add_photo(
 int verb_photo_list(struct ctl *ctl, int argc, char **argv)
 {
 	size_t wanted = ctl->options.limit ? ctl->options.limit : DEFAULT_LIMIT;
-	_cleanup_(target_clear)
-	struct target target = { 0 };
-	_cleanup_(history_clear)
-	struct history h = { 0 };
+	_cleanup_(target_clear) struct target target = { 0 };
+	_cleanup_(history_clear) struct history h = { 0 };
 	struct table t = { photo_columns, ARRAY_SIZE(photo_columns) };
 	size_t skip;
 	int r = resolve_chat(ctl, argv[0], false, &target);

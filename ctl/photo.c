@@ -203,8 +203,7 @@ static int save(struct ctl *ctl, const struct chat_attachment *a, const char *pa
 
 int verb_photo_get(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_(fetch_clear)
-	struct fetch f = { .ctl = ctl };
+	_cleanup_(fetch_clear) struct fetch f = { .ctl = ctl };
 	_cleanup_free_ char *path = NULL;
 	bool to_stdout = ctl->options.file && strcmp(ctl->options.file, "-") == 0;
 	int r;

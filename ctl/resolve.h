@@ -8,7 +8,7 @@
 
 struct target {
 	struct chat_info *info; /* owned; NULL: there is no such chat */
-	const char *user_id;	/* then: the user who was perhaps meant */
+	const char *user_id;    /* then: the user who was perhaps meant */
 };
 
 /*

@@ -173,10 +173,8 @@ static int send_and_follow(struct ctl *ctl, const struct chat_outgoing *outgoing
 
 int verb_send(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_(attachments_close)
-	struct attachments a = { .n = 0 };
-	_cleanup_(target_clear)
-	struct target target = { 0 };
+	_cleanup_(attachments_close) struct attachments a = { .n = 0 };
+	_cleanup_(target_clear) struct target target = { 0 };
 	_cleanup_free_ char *text = NULL;
 	struct chat_outgoing outgoing = { .size = sizeof(outgoing) };
 	int r;

@@ -6,8 +6,10 @@
 
 #include "ctl.h"
 
-/* Dispatches the client until `*done`, for at most `timeout_ms` (-1: any time). True when it is
- * done. */
+/*
+ * Dispatches the client until `*done`, for at most `timeout_ms` (-1: any time). True when it is
+ * done.
+ */
 bool ctl_wait(struct ctl *ctl, const bool *done, int64_t timeout_ms);
 
 /*

@@ -139,7 +139,7 @@ static void print_change(struct watch *w, const struct chat_change *c)
 			chat_connection_state_to_string(c->connection->state));
 	} else {
 		snprintf(what, sizeof(what), "%s %s", c->topic,
-			c->message_id	     ? c->message_id
+			c->message_id        ? c->message_id
 				: c->chat_id ? c->chat_id
 					     : "");
 		print_event(name_of(w, c->chat_id, ""), COLOUR_DIM, what);
@@ -200,10 +200,8 @@ static int split_topics(const struct ctl *ctl, char *list, const char *topics[TO
 
 int verb_watch(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_(watch_clear)
-	struct watch w = { .ctl = ctl };
-	_cleanup_(target_clear)
-	struct target target = { 0 };
+	_cleanup_(watch_clear) struct watch w = { .ctl = ctl };
+	_cleanup_(target_clear) struct target target = { 0 };
 	_cleanup_free_ char *list = NULL;
 	const char *topics[TOPICS_MAX + 1], *chats[2] = { NULL, NULL };
 	int r = CTL_OK;

@@ -68,10 +68,10 @@ enum chat_client_error_code {
 
 struct chat_error {
 	int code; /* enum chat_client_error_code, or a code that this library does not know */
-	const char *kind;	/* its name: "not_found", "not_running", … */
-	bool retryable;		/* the same call may succeed later */
+	const char *kind;       /* its name: "not_found", "not_running", … */
+	bool retryable;         /* the same call may succeed later */
 	int64_t retry_after_ms; /* do not try earlier than this from now; -1: not said */
-	const char *detail;	/* one line for people */
+	const char *detail;     /* one line for people */
 };
 
 /*
@@ -129,11 +129,11 @@ const char *chat_connection_state_to_string(enum chat_connection_state state);
 struct chat_attachment {
 	const char *attachment_id;
 	const char *message_id; /* NULL inside a message */
-	const char *chat_id;	/* NULL inside a message */
-	const char *mime;	/* may be NULL */
+	const char *chat_id;    /* NULL inside a message */
+	const char *mime;       /* may be NULL */
 	const char *name; /* the sender's file name; may be NULL; not to be trusted as a path */
 	int64_t width, height; /* pixels; 0: not known */
-	int64_t size;	       /* bytes; 0: not known */
+	int64_t size;          /* bytes; 0: not known */
 	int64_t progress;      /* bytes of `size` that are through */
 	enum chat_attachment_status status;
 	bool preview_ready;
@@ -145,7 +145,7 @@ struct chat_message {
 	const char *user_id; /* who wrote it */
 	const char *text;    /* never NULL */
 	enum chat_message_status status;
-	bool outgoing;		  /* this account wrote it */
+	bool outgoing;            /* this account wrote it */
 	const char *error_title;  /* when FAILED; may be NULL */
 	const char *error_detail; /* when FAILED; may be NULL */
 	int64_t created_at_ms;
@@ -157,17 +157,17 @@ struct chat_message {
 struct chat_message_list {
 	size_t n_messages;
 	struct chat_message *const *messages; /* oldest first */
-	bool more;			      /* there are more in the direction asked for */
+	bool more;                            /* there are more in the direction asked for */
 	int64_t as_of; /* the change up to which the list is true: subscribe since it */
 };
 
 struct chat_info {
 	const char *chat_id;
-	const char *user_id;		   /* the peer */
-	const char *username;		   /* the peer's display name; may be NULL */
-	const char *last_username;	   /* who wrote last; may be NULL */
+	const char *user_id;               /* the peer */
+	const char *username;              /* the peer's display name; may be NULL */
+	const char *last_username;         /* who wrote last; may be NULL */
 	const char *last_user_profile_url; /* may be NULL */
-	const char *last_message_text;	   /* may be NULL */
+	const char *last_message_text;     /* may be NULL */
 	int64_t last_message_timestamp_ms; /* 0: no message yet */
 	enum chat_message_status last_message_status;
 	int64_t unread_count;
@@ -178,15 +178,15 @@ struct chat_info {
 struct chat_info_list {
 	size_t n_chats;
 	struct chat_info *const *chats; /* newest first */
-	const char *cursor;		/* for the next page; NULL at the end */
+	const char *cursor;             /* for the next page; NULL at the end */
 	int64_t as_of;
 };
 
 struct chat_connection {
 	enum chat_connection_state state;
-	int64_t since_ms;	    /* 0: not told */
+	int64_t since_ms;           /* 0: not told */
 	int64_t next_attempt_at_ms; /* 0: none is planned */
-	const char *last_error;	    /* may be NULL */
+	const char *last_error;     /* may be NULL */
 };
 
 struct chat_status {
@@ -197,11 +197,11 @@ struct chat_status {
 	bool signed_in;
 	const struct chat_connection *connection;
 	int64_t unread;
-	int64_t outbox_pending, outbox_failed;	     /* messages */
+	int64_t outbox_pending, outbox_failed;       /* messages */
 	int64_t transfers_active, transfers_waiting; /* attachments */
-	const char *storage_state;		     /* "ok", "read_only", …; may be NULL */
+	const char *storage_state;                   /* "ok", "read_only", …; may be NULL */
 	int64_t storage_bytes;
-	const char *key_source;	    /* where the database's key comes from; may be NULL */
+	const char *key_source;     /* where the database's key comes from; may be NULL */
 	const char *daemon_version; /* may be NULL */
 	const char *api_version;    /* may be NULL */
 };
@@ -215,7 +215,7 @@ struct chat_account {
 struct chat_file {
 	int fd; /* sealed, read-only, at offset 0; closed with the result, see chat_file_take_fd()
 		 */
-	int64_t size;	  /* bytes */
+	int64_t size;     /* bytes */
 	const char *mime; /* may be NULL */
 	const char *name; /* may be NULL; not to be trusted as a path */
 };
@@ -230,8 +230,8 @@ struct chat_reply {
 
 /* What the daemon said when the connection began. */
 struct chat_hello {
-	const char *api;	 /* "1.0" */
-	const char *daemon;	 /* its version; this and the next three may be NULL */
+	const char *api;         /* "1.0" */
+	const char *daemon;      /* its version; this and the next three may be NULL */
 	const char *instance_id; /* another one after every start of the daemon */
 	const char *account;
 	const char *scope; /* "full", "read" or "send" */
@@ -242,12 +242,12 @@ struct chat_hello {
  * those named.
  */
 struct chat_change {
-	int64_t seq;			    /* its place in the order of changes; 0: it has none */
-	const char *topic;		    /* "message.added", … */
-	const char *chat_id;		    /* where it happened; may be NULL */
-	const char *message_id;		    /* what it is about; may be NULL */
+	int64_t seq;                        /* its place in the order of changes; 0: it has none */
+	const char *topic;                  /* "message.added", … */
+	const char *chat_id;                /* where it happened; may be NULL */
+	const char *message_id;             /* what it is about; may be NULL */
 	const struct chat_message *message; /* message.added, message.updated */
-	const struct chat_info *chat;	    /* chat.updated */
+	const struct chat_info *chat;       /* chat.updated */
 	const struct chat_attachment *attachment; /* attachment.updated, transfer.progress */
 	const struct chat_connection *connection; /* connection */
 };
@@ -469,13 +469,13 @@ int chat_client_get_message_async(struct chat_client *client, const char *messag
 
 /* A message to send. Set `size`; members that are left out are zero. */
 struct chat_outgoing {
-	size_t size;		/* sizeof(struct chat_outgoing) */
-	const char *chat_id;	/* this or user_id is set */
-	const char *user_id;	/* the peer, with whom there may be no chat yet */
-	const char *text;	/* NULL: none, only with attachments */
+	size_t size;            /* sizeof(struct chat_outgoing) */
+	const char *chat_id;    /* this or user_id is set */
+	const char *user_id;    /* the peer, with whom there may be no chat yet */
+	const char *text;       /* NULL: none, only with attachments */
 	const char *message_id; /* of the caller's choice, at most 64 characters; NULL: the library
 				   makes one */
-	size_t n_attachments;	/* at most 16 */
+	size_t n_attachments;   /* at most 16 */
 	const int *attachment_fds; /* lent until the function returns; read by the daemon from their
 				      offset */
 	const char *const *attachment_names; /* for the peer to see; NULL, or entries may be NULL */

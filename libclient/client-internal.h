@@ -74,7 +74,7 @@ struct request {
 	int id;
 	enum result_kind kind;
 	bool repeatable;
-	bool outlived;	/* was under way when a connection was lost: waits for the next one */
+	bool outlived;  /* was under way when a connection was lost: waits for the next one */
 	bool abandoned; /* nobody waits; only the rest of its line must still go out */
 	unsigned sends; /* connections that its first byte was put on */
 	uint64_t deadline_us;
@@ -96,7 +96,7 @@ struct subscription {
 	uintptr_t generation; /* tells the answers to an earlier subscription from those to this one
 			       */
 	cJSON *topics, *chats; /* NULL: all */
-	int64_t seq;	       /* the last one delivered; -1: not known yet */
+	int64_t seq;           /* the last one delivered; -1: not known yet */
 	chat_change_fn callback;
 	void *userdata;
 };

@@ -174,7 +174,7 @@ static int decode_array(
 		return -ENOMEM;
 	if (array && !cJSON_IsArray(array))
 		return -EBADMSG;
-	cJSON_ArrayForEach (element, array) {
+	cJSON_ArrayForEach(element, array) {
 		int e = decode(r, element, &elements[n]);
 
 		if (e < 0)

@@ -30,7 +30,7 @@ struct request *request_find(struct chat_client *c, int id)
 {
 	struct request *r;
 
-	TAILQ_FOREACH (r, &c->requests, entry)
+	TAILQ_FOREACH(r, &c->requests, entry)
 		if (r->id == id)
 			return r;
 	return NULL;
@@ -56,7 +56,7 @@ static void wipe_strings(cJSON *json)
 {
 	cJSON *v;
 
-	cJSON_ArrayForEach (v, json) {
+	cJSON_ArrayForEach(v, json) {
 		if (cJSON_IsString(v))
 			explicit_bzero(v->valuestring, strlen(v->valuestring));
 		wipe_strings(v);
@@ -121,8 +121,7 @@ static int check_room(struct chat_client *c, const struct request *r)
 int request_new(struct chat_client *c, const struct request_options *o)
 {
 	_cleanup_json_ cJSON *params = o->params;
-	_cleanup_(request_freep)
-	struct request *r = calloc(1, sizeof(*r));
+	_cleanup_(request_freep) struct request *r = calloc(1, sizeof(*r));
 	int e;
 
 	if (!r)
@@ -184,7 +183,7 @@ struct request *request_unsent(struct chat_client *c)
 {
 	struct request *r;
 
-	TAILQ_FOREACH (r, &c->requests, entry)
+	TAILQ_FOREACH(r, &c->requests, entry)
 		if (r->sent < r->length)
 			return r;
 	return NULL;
@@ -357,7 +356,7 @@ uint64_t request_next_deadline(const struct chat_client *c)
 	const struct request *r;
 	uint64_t next = UINT64_MAX;
 
-	TAILQ_FOREACH (r, &c->requests, entry)
+	TAILQ_FOREACH(r, &c->requests, entry)
 		if (!r->abandoned && r->deadline_us < next)
 			next = r->deadline_us;
 	return next;
@@ -407,7 +406,7 @@ static struct request *find_cancellable(struct request_list *list, int id)
 {
 	struct request *r;
 
-	TAILQ_FOREACH (r, list, entry)
+	TAILQ_FOREACH(r, list, entry)
 		if (r->id == id && !r->abandoned && !r->waiter && r->kind != RESULT_SUBSCRIBED)
 			return r;
 	return NULL;

@@ -89,8 +89,7 @@ void subscription_on_answer(struct chat_client *c, const void *generation, const
 void subscription_on_change(struct chat_client *c, cJSON *params)
 {
 	struct subscription *s = &c->subscription;
-	_cleanup_(result_unrefp)
-	struct result *result = NULL;
+	_cleanup_(result_unrefp) struct result *result = NULL;
 	struct error_store why;
 	struct chat_change *change;
 	void *value;

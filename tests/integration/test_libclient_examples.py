@@ -29,6 +29,7 @@ def test_c_example(fake):
         assert chat.line() == "bob: now [RECEIVED]"
         chat.process.stdin.write(b"typed\nfast\n")
         chat.process.stdin.close()
+        chat.process.stdin = None
         assert chat.line() == "me: typed [PENDING]"
         assert chat.line() == "me: fast [PENDING]"
         fake.drop()

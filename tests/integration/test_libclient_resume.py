@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The library's promise to frontends: every change once and in order, whatever the connection does."""
+"""What frontends are promised: every change once and in order, whatever the connection does."""
 
 import random
 import threading

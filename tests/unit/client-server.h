@@ -21,7 +21,7 @@ struct server {
 	char directory[64];
 	char path[100];
 	int listener; /* -1: stopped */
-	int fd;	      /* the connection; -1: none */
+	int fd;       /* the connection; -1: none */
 	char input[65536];
 	size_t held;
 	int fds[32]; /* received */

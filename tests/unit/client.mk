@@ -3,6 +3,8 @@
 unit_tests += \
 	tests/unit/test-client-connection \
 	tests/unit/test-client-decode \
+	tests/unit/test-client-descriptors \
+	tests/unit/test-client-lost \
 	tests/unit/test-client-memory \
 	tests/unit/test-client-subscription \
 	tests/unit/test-client-text
@@ -12,7 +14,9 @@ client_test_cflags = $(AM_CFLAGS) $(CJSON_CFLAGS) $(CMOCKA_CFLAGS)
 client_test_libs = libchatclient-core.la $(CJSON_LIBS) $(CMOCKA_LIBS)
 client_server = tests/unit/client-server.c tests/unit/client-server.h
 
-tests_unit_test_client_connection_SOURCES = tests/unit/test-client-connection.c $(client_server)
+client_answer = tests/unit/client-answer.c tests/unit/client-answer.h $(client_server)
+
+tests_unit_test_client_connection_SOURCES = tests/unit/test-client-connection.c $(client_answer)
 tests_unit_test_client_connection_CPPFLAGS = $(client_test_cppflags)
 tests_unit_test_client_connection_CFLAGS = $(client_test_cflags)
 tests_unit_test_client_connection_LDADD = $(client_test_libs)
@@ -21,6 +25,16 @@ tests_unit_test_client_decode_SOURCES = tests/unit/test-client-decode.c $(client
 tests_unit_test_client_decode_CPPFLAGS = $(client_test_cppflags)
 tests_unit_test_client_decode_CFLAGS = $(client_test_cflags)
 tests_unit_test_client_decode_LDADD = $(client_test_libs)
+
+tests_unit_test_client_lost_SOURCES = tests/unit/test-client-lost.c $(client_answer)
+tests_unit_test_client_lost_CPPFLAGS = $(client_test_cppflags)
+tests_unit_test_client_lost_CFLAGS = $(client_test_cflags)
+tests_unit_test_client_lost_LDADD = $(client_test_libs)
+
+tests_unit_test_client_descriptors_SOURCES = tests/unit/test-client-descriptors.c $(client_answer)
+tests_unit_test_client_descriptors_CPPFLAGS = $(client_test_cppflags)
+tests_unit_test_client_descriptors_CFLAGS = $(client_test_cflags)
+tests_unit_test_client_descriptors_LDADD = $(client_test_libs)
 
 tests_unit_test_client_memory_SOURCES = tests/unit/test-client-memory.c $(client_server)
 tests_unit_test_client_memory_CPPFLAGS = $(client_test_cppflags)
