@@ -3,7 +3,8 @@ unit_tests += \
 	tests/unit/test-fake \
 	tests/unit/test-preview
 
-tests_unit_test_fake_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+tests_unit_test_fake_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
+	-DDEMO_JSON='"$(abs_top_srcdir)/daemon/service/fake/demo.json"'
 tests_unit_test_fake_LDADD = libchatd-fake.la libchatd-service.la libchatd-model.la $(LDADD)
 
 tests_unit_test_preview_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \

@@ -1027,6 +1027,31 @@ static void refuses_files_it_cannot_use(void **state)
 	}
 }
 
+static void the_demo_is_a_whole_world(void **state)
+{
+	struct fixture *f = *state;
+	struct json_error e = { "" };
+	struct fake_chat_view view;
+
+	f->service = fake_service_new(f->loop, DEMO_JSON, &e);
+	assert_string_equal(e.text, "");
+	assert_non_null(f->service);
+	service_set_events(f->service, &events, f);
+	sign_in(f);
+	list_chats(f, NULL, NULL, 0);
+	wait_for(f, 1);
+	expect(f, "chats demo-ana demo-yusuf demo-priya demo-luca demo-mama demo-mio demo-noa; ");
+	assert_int_equal(fake_service_view_chat(f->service, "demo-ana", &view), 0);
+	assert_int_equal(view.n_messages - (size_t)view.read_seq, 2);
+	describe(f, "demo-harbour");
+	wait_for(f, 1);
+	assert_int_equal(f->attachment.width, 1200);
+	download(f, VARIANT_FULL);
+	wait_for(f, 3);
+	assert_int_equal(buffer_size(&f->bytes), f->attachment.size);
+	assert_memory_equal(buffer_bytes(&f->bytes), "\xff\xd8\xff", 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1061,6 +1086,7 @@ int main(void)
 		TEST(a_transfer_may_be_cancelled_or_freed_from_its_sink),
 		TEST(keeps_the_push_endpoint),
 		TEST(refuses_files_it_cannot_use),
+		TEST(the_demo_is_a_whole_world),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,3 +17,14 @@ libchatd_fake_la_SOURCES = \
 libchatd_fake_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
 libchatd_fake_la_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SODIUM_CFLAGS)
 libchatd_fake_la_LIBADD = $(SODIUM_LIBS)
+
+# The world that `chatd --demo` shows. Its photos are looked for beside it.
+demodir = $(pkgdatadir)
+dist_demo_DATA = daemon/service/fake/demo.json
+demophotosdir = $(pkgdatadir)/demo
+dist_demophotos_DATA = \
+	daemon/service/fake/demo/harbour-preview.jpg \
+	daemon/service/fake/demo/harbour.jpg \
+	daemon/service/fake/demo/mountains-preview.jpg \
+	daemon/service/fake/demo/mountains.jpg
+EXTRA_DIST += daemon/service/fake/demo/make-photos
