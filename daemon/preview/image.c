@@ -113,7 +113,7 @@ int image_init(enum image_format format)
 	 * wanted here.
 	 */
 	setenv("VIPSHOME", "/nonexistent", 1);
-	setenv("VIPS_WARNING", "1", 1);	 /* on stderr they help nobody */
+	setenv("VIPS_WARNING", "1", 1);  /* on stderr they help nobody */
 	setenv("VIPS_NOVECTOR", "1", 1); /* it would make machine code at run time */
 	if (VIPS_INIT("chatd-preview"))
 		return -EIO;

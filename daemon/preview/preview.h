@@ -30,7 +30,7 @@ enum preview_error {
 	PREVIEW_INVALID,     /* empty, cut off or damaged */
 	PREVIEW_TOO_LARGE,   /* in bytes or pixels */
 	PREVIEW_TIMED_OUT,   /* the input stalled, or the work took too long */
-	PREVIEW_FAILED,	     /* nothing is known of the image: the helper cannot be run, or died */
+	PREVIEW_FAILED,      /* nothing is known of the image: the helper cannot be run, or died */
 };
 
 /* A name for scripts and logs: "unsupported", "too_large". */
@@ -46,9 +46,9 @@ struct preview_result {
 	int full_fd;
 	int preview_fd;
 	int64_t full_size, preview_size; /* bytes */
-	int64_t width, height;		 /* pixels of the full image */
+	int64_t width, height;           /* pixels of the full image */
 	int64_t preview_width, preview_height;
-	const char *mime;		  /* of both; static */
+	const char *mime;                 /* of both; static */
 	char sha256[PREVIEW_SHA256_SIZE]; /* of the full image's bytes */
 };
 

@@ -50,8 +50,8 @@ struct fake_action {
 	struct task task;
 	struct fake *fake;
 	enum fake_action_kind kind;
-	struct message message;		 /* ARRIVE */
-	char *chat_id, *message_id;	 /* RECEIVED, READ */
+	struct message message;          /* ARRIVE */
+	char *chat_id, *message_id;      /* RECEIVED, READ */
 	const struct world_reply *reply; /* REPLY, of the world */
 };
 
@@ -125,7 +125,7 @@ struct service_call {
 	struct fake *fake;
 	enum fake_operation op;
 	fake_answer_fn answer;
-	bool waiting;	/* among the stalled */
+	bool waiting;   /* among the stalled */
 	bool cancelled; /* while its step ran */
 	union {
 		service_login_fn login;

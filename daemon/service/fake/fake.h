@@ -111,7 +111,7 @@ struct fake_message {
 	const char *chat_id; /* NULL: the chat with `user_id`, made if need be */
 	const char *user_id; /* who wrote it; the user's own id: from another device; somebody
 				unknown is made known */
-	const char *id;	     /* NULL: a new one */
+	const char *id;      /* NULL: a new one */
 	const char *text;
 	const struct attachment *attachments; /* shown as they are */
 	size_t n_attachments;
