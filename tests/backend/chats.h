@@ -26,8 +26,7 @@ struct member {
 	int64_t received_seq; /* never below read_seq */
 	int64_t change;       /* this user's change number at the last change of the chat */
 	int64_t activity;     /* orders the list; the higher the newer */
-	int64_t page_end; /* the change number at which this chat last ended a page of changes, or 0
-			   */
+	int64_t page_end;     /* `change` when this chat last ended a page of changes, or 0 */
 	bool dirty;
 	TAILQ_ENTRY(member) by_activity, by_change, by_dirty;
 };

@@ -148,18 +148,31 @@ static void answer_bytes(struct exchange *x, const struct upload *u)
 	}
 }
 
+static bool redirected_by_fault(struct exchange *x, enum variant variant)
+{
+	struct fault fault;
+	char url[256];
+
+	if (!faults_on_request(&x->server->faults, FAULT_REDIRECT, http_method_name(x->method),
+		    x->path, &fault))
+		return false;
+	server_bytes_url(x->server, x->parameters[0], variant, url, sizeof(url));
+	reply_header(x, "location", "%s", url);
+	reply_empty(x, 307);
+	return true;
+}
+
 void handle_bytes(struct exchange *x)
 {
-	int variant = variant_from_string(x->parameters[1]);
+	int found = variant_from_string(x->parameters[1]);
+	enum variant variant = found < 0 ? VARIANT_FULL : (enum variant)found;
 	struct upload u;
 
-	if (variant < 0 ||
-		upload_find_variant(x->server->store, x->parameters[0], (enum variant)variant, &u) <
-			0 ||
+	if (found < 0 || upload_find_variant(x->server->store, x->parameters[0], variant, &u) < 0 ||
 		!upload_is_complete(&u))
 		reply_error(x, PROBLEM_NOT_FOUND, "There are no such bytes");
-	else if (!may_see(x, &u))
+	else if (!exchange_is_at_cdn(x) && !may_see(x, &u))
 		reply_error(x, PROBLEM_FORBIDDEN, "The attachment is in nobody's chat with you");
-	else
+	else if (!redirected_by_fault(x, variant))
 		answer_bytes(x, &u);
 }

@@ -19,6 +19,7 @@ static const char *const kind_names[FAULT_KIND_COUNT] = {
 	[FAULT_SLOW] = "slow",
 	[FAULT_CUT_UPLOAD] = "cut_upload",
 	[FAULT_CUT_DOWNLOAD] = "cut_download",
+	[FAULT_REDIRECT] = "redirect",
 };
 
 static const char *const corruption_names[CORRUPT_COUNT] = {

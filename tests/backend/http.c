@@ -134,6 +134,11 @@ cJSON *http_json(struct exchange *x)
 	return o;
 }
 
+bool exchange_is_at_cdn(const struct exchange *x)
+{
+	return x->server->cdn_vhost && lws_get_vhost(x->wsi) == x->server->cdn_vhost;
+}
+
 static struct exchange *exchange_new(struct server *server, struct lws *wsi)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
@@ -234,21 +239,58 @@ static bool refused_by_fault(struct exchange *x)
 	return true;
 }
 
+/* On the other origin there are bytes only, and who has the key may have them. */
+static bool admit_at_cdn(struct exchange *x)
+{
+	char key[64];
+
+	x->server->stats.requests_cdn++;
+	if (lws_hdr_total_length(x->wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0)
+		x->server->stats.requests_cdn_with_token++;
+	if (refused_by_fault(x))
+		return false;
+	if (!x->route || !(x->route->flags & ROUTE_CDN) ||
+		http_query(x, "key", key, sizeof(key)) < 0 ||
+		!server_key_is_right(x->server, x->path, key)) {
+		reply_error(x, PROBLEM_NOT_FOUND, "There is no such resource");
+		return false;
+	}
+	return true;
+}
+
+static bool admit_by_token(struct exchange *x)
+{
+	struct problem p;
+
+	x->user = http_authenticate(x->server, x->wsi, &p);
+	if (x->user)
+		return true;
+	x->server->stats.requests_unauthorized++;
+	reply_problem(x, &p);
+	return false;
+}
+
+static void count_request(struct exchange *x)
+{
+	if (!x->route)
+		x->server->stats.requests_other++;
+	else
+		++*(uint64_t *)((char *)&x->server->stats + x->route->counter);
+}
+
 /* Finds the route and lets in who may; false when the request is answered by that already. */
 static bool admit(struct exchange *x)
 {
 	char allowed[128];
-	struct problem p;
 
 	x->route = router_find(x, allowed, sizeof(allowed));
 	if (x->route && x->route->flags & ROUTE_CONTROL && !x->server->config.control) {
 		x->route = NULL;
 		allowed[0] = '\0';
 	}
-	if (!x->route)
-		x->server->stats.requests_other++;
-	else
-		++*(uint64_t *)((char *)&x->server->stats + x->route->counter);
+	if (exchange_is_at_cdn(x))
+		return admit_at_cdn(x);
+	count_request(x);
 	if (!(x->route && x->route->flags & ROUTE_CONTROL) && refused_by_fault(x))
 		return false;
 	if (!x->route && !*allowed) {
@@ -260,14 +302,7 @@ static bool admit(struct exchange *x)
 		reply_error(x, PROBLEM_METHOD_NOT_ALLOWED, "It takes %s", allowed);
 		return false;
 	}
-	if (x->route->flags & ROUTE_PUBLIC)
-		return true;
-	x->user = http_authenticate(x->server, x->wsi, &p);
-	if (x->user)
-		return true;
-	x->server->stats.requests_unauthorized++;
-	reply_problem(x, &p);
-	return false;
+	return x->route->flags & ROUTE_PUBLIC || admit_by_token(x);
 }
 
 /* Reads how long the body is; false when that cannot be, and the request is answered. */

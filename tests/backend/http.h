@@ -57,7 +57,7 @@ struct exchange {
 	char path[512];
 	char parameters[HTTP_PARAMETERS][65]; /* what stood in the route's {} places */
 	const struct route *route;
-	struct user *user; /* NULL on routes without a token */
+	struct user *user; /* NULL on routes without a token, and at the CDN */
 	int64_t content_length;
 	int64_t body_received;
 	int64_t cut_upload_after; /* or -1 */
@@ -106,6 +106,9 @@ void reply_header(struct exchange *x, const char *name, const char *format, ...)
  * -EIO.
  */
 int reply_send(struct exchange *x);
+
+/* True when the request came to the origin of --cdn. */
+bool exchange_is_at_cdn(const struct exchange *x);
 
 /* Cuts the connection of an exchange whose answer nobody waits for any more. */
 void exchange_drop(struct exchange *x);

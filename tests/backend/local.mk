@@ -33,5 +33,6 @@ tests_backend_chat_backend_LDFLAGS = $(AM_LDFLAGS) -pie
 
 EXTRA_DIST += tests/backend/README.md tests/integration/backend.py tests/integration/contract.py \
 	tests/integration/ws.py tests/integration/test_backend_contract.py \
+	tests/integration/test_backend_crash.py \
 	tests/integration/test_backend_faults.py tests/integration/test_backend_rest.py \
 	tests/integration/test_backend_session.py tests/integration/test_backend_uploads.py

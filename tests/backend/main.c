@@ -24,6 +24,8 @@ static const char usage[] =
 	"  --data DIR             where everything is kept; made if need be\n"
 	"  --port N               the port (any free one if left out)\n"
 	"  --control              lets anybody inject faults at /_control\n"
+	"  --cdn                  serves the bytes of attachments on another origin, without "
+	"tokens\n"
 	"  --token-ttl SECONDS    how long a token is good for (3600)\n"
 	"  --heartbeat SECONDS    what HELLO asks of clients (30)\n"
 	"  --max-in-flight N      how many messages of a session may await their answer (32)\n"
@@ -35,6 +37,7 @@ enum option_code {
 	OPTION_DATA,
 	OPTION_PORT,
 	OPTION_CONTROL,
+	OPTION_CDN,
 	OPTION_TOKEN_TTL,
 	OPTION_HEARTBEAT,
 	OPTION_MAX_IN_FLIGHT,
@@ -48,6 +51,7 @@ static const struct option options[] = {
 	{ "data", required_argument, NULL, OPTION_DATA },
 	{ "port", required_argument, NULL, OPTION_PORT },
 	{ "control", no_argument, NULL, OPTION_CONTROL },
+	{ "cdn", no_argument, NULL, OPTION_CDN },
 	{ "token-ttl", required_argument, NULL, OPTION_TOKEN_TTL },
 	{ "heartbeat", required_argument, NULL, OPTION_HEARTBEAT },
 	{ "max-in-flight", required_argument, NULL, OPTION_MAX_IN_FLIGHT },
@@ -91,6 +95,9 @@ static int64_t take(enum option_code code, struct config *c)
 		return c->port = (int)number(optarg, 0, 65535);
 	case OPTION_CONTROL:
 		c->control = true;
+		return 0;
+	case OPTION_CDN:
+		c->cdn = true;
 		return 0;
 	case OPTION_TOKEN_TTL:
 		return c->token_ttl_s = number(optarg, 1, 365 * 86400);

@@ -15,6 +15,7 @@ enum route_flag {
 	ROUTE_PUBLIC = 1 << 0,  /* without a token */
 	ROUTE_BODY = 1 << 1,    /* the handler runs once the whole body is there */
 	ROUTE_CONTROL = 1 << 2, /* only with --control; faults do not strike here */
+	ROUTE_CDN = 1 << 3,     /* served on the origin of --cdn too */
 };
 
 struct route {

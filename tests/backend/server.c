@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -144,6 +145,16 @@ static int watch_signals(struct server *server)
 	return -EIO;
 }
 
+static int add_vhost(struct server *server, const struct lws_context_creation_info *info,
+	struct lws_vhost **ret, char *ret_origin, size_t size)
+{
+	*ret = lws_create_vhost(server->lws, info);
+	if (!*ret)
+		return -EADDRINUSE;
+	snprintf(ret_origin, size, "http://127.0.0.1:%d", lws_get_vhost_listen_port(*ret));
+	return 0;
+}
+
 static int start_listening(struct server *server)
 {
 	struct lws_context_creation_info info = {
@@ -161,21 +172,23 @@ static int start_listening(struct server *server)
 		.keepalive_timeout = 60,
 		.timeout_secs = 30,
 	};
+	int r;
 
 	/* A client pings sooner than this; one that does not even answer is gone. */
 	server->idle_policy.secs_since_valid_ping = (uint16_t)(3 * server->config.heartbeat_s);
-	server->idle_policy.secs_since_valid_hangup =
-		(uint16_t)(3 * server->config.heartbeat_s + 20);
+	server->idle_policy.secs_since_valid_hangup = (uint16_t)(5 * server->config.heartbeat_s);
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
 	server->lws = lws_create_context(&info);
 	if (!server->lws)
 		return -EIO;
-	server->vhost = lws_create_vhost(server->lws, &info);
-	if (!server->vhost)
-		return -EADDRINUSE;
-	snprintf(server->origin, sizeof(server->origin), "http://127.0.0.1:%d",
-		lws_get_vhost_listen_port(server->vhost));
-	return watch_signals(server);
+	r = add_vhost(server, &info, &server->vhost, server->origin, sizeof(server->origin));
+	if (r == 0 && server->config.cdn) {
+		info.port = 0;
+		info.vhost_name = "cdn";
+		r = add_vhost(server, &info, &server->cdn_vhost, server->cdn_origin,
+			sizeof(server->cdn_origin));
+	}
+	return r < 0 ? r : watch_signals(server);
 }
 
 int server_open(struct server *server, const struct config *config)
@@ -278,6 +291,22 @@ int server_run(struct server *server)
 void server_bytes_url(const struct server *server, const char *attachment, enum variant variant,
 	char *ret, size_t size)
 {
-	snprintf(ret, size, "%s/attachments/%s/%s", server->origin, attachment,
-		variant_name(variant));
+	char path[160], key[TOKEN_KEY_SIZE];
+
+	snprintf(path, sizeof(path), "/attachments/%s/%s", attachment, variant_name(variant));
+	if (!server->cdn_vhost) {
+		snprintf(ret, size, "%s%s", server->origin, path);
+		return;
+	}
+	token_sign_text(&server->tokens, path, key);
+	snprintf(ret, size, "%s%s?key=%s", server->cdn_origin, path, key);
+}
+
+bool server_key_is_right(const struct server *server, const char *path, const char *key)
+{
+	char right[TOKEN_KEY_SIZE];
+
+	token_sign_text(&server->tokens, path, right);
+	return strlen(key) == TOKEN_KEY_SIZE - 1 &&
+		sodium_memcmp(key, right, TOKEN_KEY_SIZE - 1) == 0;
 }

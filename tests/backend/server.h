@@ -25,16 +25,16 @@ struct session;
 struct config {
 	const char *users_file, *data_directory;
 	int port; /* 0: any free one */
-	bool control;
+	bool control, cdn;
 	int64_t token_ttl_s, heartbeat_s, max_in_flight;
 };
 
 struct server {
 	struct config config;
 	struct lws_context *lws;
-	struct lws_vhost *vhost;
+	struct lws_vhost *vhost, *cdn_vhost; /* cdn_vhost is NULL without --cdn */
 	lws_retry_bo_t idle_policy;
-	char origin[64]; /* "http://127.0.0.1:PORT" */
+	char origin[64], cdn_origin[64]; /* "http://127.0.0.1:PORT" */
 	struct users *users;
 	struct token_issuer tokens;
 	struct store *store;
@@ -62,6 +62,9 @@ void server_close(struct server *server);
 /* Serves until SIGTERM or SIGINT. 0, or -EIO when the database failed. */
 int server_run(struct server *server);
 
-/* Where the bytes of an attachment are found. */
+/* Where the bytes of an attachment are found: here, or with --cdn elsewhere behind a key. */
 void server_bytes_url(const struct server *server, const char *attachment, enum variant variant,
 	char *ret, size_t size);
+
+/* True when `key` is the one that server_bytes_url() gave out for this path. */
+bool server_key_is_right(const struct server *server, const char *path, const char *key);

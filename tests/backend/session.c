@@ -146,6 +146,7 @@ static void push_with_fault(struct session *s, const char *event_type, struct pa
 	case FAULT_SLOW:
 	case FAULT_CUT_UPLOAD:
 	case FAULT_CUT_DOWNLOAD:
+	case FAULT_REDIRECT:
 	case FAULT_KIND_COUNT:
 		append(s, &s->queue, event_type, payload, fault);
 		return;

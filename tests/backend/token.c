@@ -136,3 +136,11 @@ enum token_verdict token_verify(
 		return TOKEN_FORGED;
 	return judge(t, (const char *)claims, len, ret_user_id);
 }
+
+void token_sign_text(const struct token_issuer *t, const char *text, char ret[TOKEN_KEY_SIZE])
+{
+	unsigned char mac[crypto_auth_hmacsha256_BYTES];
+
+	crypto_auth_hmacsha256(mac, (const unsigned char *)text, strlen(text), t->key);
+	sodium_bin2hex(ret, TOKEN_KEY_SIZE, mac, TOKEN_KEY_SIZE / 2);
+}

@@ -32,6 +32,11 @@ int token_issuer_open(
 int token_issue(const struct token_issuer *issuer, const char *user_id, char ret[TOKEN_MAX],
 	int64_t *ret_expires_ms);
 
+#define TOKEN_KEY_SIZE 33
+
+/* A key that only this server can make for `text`: what a URL carries that needs no token. */
+void token_sign_text(const struct token_issuer *issuer, const char *text, char ret[TOKEN_KEY_SIZE]);
+
 /* Checks a token; on TOKEN_GOOD the user's id is in `ret_user_id`. */
 enum token_verdict token_verify(
 	const struct token_issuer *issuer, const char *token, char ret_user_id[65]);
