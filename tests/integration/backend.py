@@ -48,7 +48,8 @@ class Response:
 
 class Backend:
     def __init__(self, directory, users=None, control=True, port=0, **options):
-        """`users` maps ids to passwords. Further options become arguments: token_ttl=5 is --token-ttl 5."""
+        """`users` maps ids to passwords. Further options become arguments: token_ttl=5 is --token-ttl 5,
+        cdn=True is --cdn."""
         self.directory = pathlib.Path(directory)
         self.users = dict(users or {"alice": "alice-pw", "bob": "bob-pw", "carol": "carol-pw"})
         self.users_file = self.directory / "users"
@@ -67,7 +68,9 @@ class Backend:
         if self.control_path:
             command.append("--control")
         for name, value in self.options.items():
-            command += ["--" + name.replace("_", "-"), str(value)]
+            command.append("--" + name.replace("_", "-"))
+            if value is not True:
+                command.append(str(value))
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         ready, _, _ = select.select([self.process.stdout], [], [], 30)
         line = self.process.stdout.readline() if ready else ""

@@ -12,6 +12,13 @@ from backend import Backend
 from ws import Closed, Refused
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One for the many small tests that leave nothing behind."""
+    with Backend(tmp_path_factory.mktemp("shared")) as backend:
+        yield backend
+
+
 @pytest.fixture
 def backend(tmp_path):
     with Backend(tmp_path) as backend:
@@ -198,38 +205,38 @@ def test_refused_messages(backend, pair):
     assert b.say(chat, "x")["error"]["status"] == 422
 
 
-def test_refused_requests(backend):
-    alice = backend.login("alice")
-    backend.control("refuse", path="/chats", status=429, retry_after_s=9, count=2)
-    backend.control("refuse", path="/login", method="GET")
+def test_refused_requests(shared):
+    alice = shared.login("alice")
+    shared.control("refuse", path="/chats", status=429, retry_after_s=9, count=2)
+    shared.control("refuse", path="/login", method="GET")
     for _ in range(2):
         answer = alice.request("GET", "/chats")
         assert answer.status == 429 and answer.headers["Retry-After"] == "9"
         assert answer.json["retry_after_s"] == 9
     assert alice.request("GET", "/chats").status == 200
-    assert backend.request("GET", "/login").status == 503
-    assert backend.request("GET", "/login").status == 401
+    assert shared.request("GET", "/login").status == 503
+    assert shared.request("GET", "/login").status == 401
 
 
-def test_refused_upgrade(backend):
-    alice = backend.login("alice")
-    backend.control("refuse", path="/ws", status=502)
+def test_refused_upgrade(shared):
+    alice = shared.login("alice")
+    shared.control("refuse", path="/ws", status=502)
     with pytest.raises(Refused) as refused:
         alice.connect()
     assert refused.value.status == 502
     assert alice.connect().greeting["user_id"] == "alice"
 
 
-def test_slow_answers(backend):
-    alice = backend.login("alice")
-    backend.control("slow", path="/chats", ms=300)
+def test_slow_answers(shared):
+    alice = shared.login("alice")
+    shared.control("slow", path="/chats", ms=300)
     before = time.monotonic()
     assert alice.request("GET", "/chats").status == 200
     assert time.monotonic() - before >= 0.3
-    backend.control("slow", path="/chats", ms=60000)
-    connection = socket.create_connection(("127.0.0.1", backend.port))
+    shared.control("slow", path="/chats", ms=60000)
+    connection = socket.create_connection(("127.0.0.1", shared.port))
     connection.sendall(f"GET /chats HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n\r\n".encode())
-    backend.wait_stats(lambda s: s["faults"]["slow"] == 2)
+    shared.wait_stats(lambda s: s["faults"]["slow"] == 2)
     connection.close()
 
 
@@ -280,11 +287,11 @@ def read_all(sock):
 
 
 @pytest.mark.parametrize("cut", [0, 1, 70000, 99999])
-def test_cut_download(backend, cut):
-    alice = backend.login("alice")
+def test_cut_download(shared, cut):
+    alice = shared.login("alice")
     attachment = alice.upload(b"x" * 100000)
-    backend.control("cut_download", path="/attachments/", bytes=cut)
-    sock = socket.create_connection(("127.0.0.1", backend.port))
+    shared.control("cut_download", path="/attachments/", bytes=cut)
+    sock = socket.create_connection(("127.0.0.1", shared.port))
     sock.sendall((f"GET /attachments/{attachment}/full HTTP/1.1\r\nHost: x\r\n"
                   f"Authorization: Bearer {alice.token}\r\n\r\n").encode())
     head, _, body = read_all(sock).partition(b"\r\n\r\n")
@@ -296,7 +303,7 @@ def test_cut_download(backend, cut):
 @pytest.mark.parametrize("order", [
     {}, {"do": "nothing"}, {"do": "lose", "count": 0}, {"do": "lose", "colour": "red"}, {"do": "lose", "percent": 101},
     {"do": "corrupt", "as": "art"}, {"do": "refuse", "status": 200}, [], "x"])
-def test_orders_are_checked(backend, order):
-    answer = backend.request("POST", "/_control", order)
+def test_orders_are_checked(shared, order):
+    answer = shared.request("POST", "/_control", order)
     assert answer.status == 422
     assert answer.json["type"] == "urn:chat:malformed"

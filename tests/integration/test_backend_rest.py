@@ -15,6 +15,13 @@ import pytest
 from backend import Backend
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One for the many small tests that leave nothing behind."""
+    with Backend(tmp_path_factory.mktemp("shared")) as backend:
+        yield backend
+
+
 @pytest.fixture
 def backend(tmp_path):
     with Backend(tmp_path) as backend:
@@ -48,24 +55,24 @@ def test_login_gives_a_token(backend):
 
 @pytest.mark.parametrize("headers", [
     {}, {"Authorization": "Basic !!!"}, {"Authorization": "Bearer x"}, {"Authorization": "Basic YWxpY2U="}])
-def test_login_needs_credentials(backend, headers):
-    answer = problem(backend.request("GET", "/login", headers=headers), 401, "bad_credentials")
+def test_login_needs_credentials(shared, headers):
+    answer = problem(shared.request("GET", "/login", headers=headers), 401, "bad_credentials")
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
 
-def test_wrong_password_and_unknown_user(backend):
+def test_wrong_password_and_unknown_user(shared):
     for user, password in [("alice", "bob-pw"), ("alice", ""), ("nobody", "x"), ("nobody", "")]:
-        problem(backend.request("GET", "/login", headers=backend.basic(user, password)), 401, "bad_credentials")
+        problem(shared.request("GET", "/login", headers=shared.basic(user, password)), 401, "bad_credentials")
 
 
-def test_tokens_are_checked(backend):
-    token = backend.login("alice").token
-    problem(backend.request("GET", "/chats"), 401, "token_missing")
+def test_tokens_are_checked(shared):
+    token = shared.login("alice").token
+    problem(shared.request("GET", "/chats"), 401, "token_missing")
     head, claims, signature = token.split(".")
     forged = base64.urlsafe_b64encode(json.dumps({**decode(claims), "sub": "bob"}).encode()).decode().rstrip("=")
     for bad in [f"{head}.{forged}.{signature}", f"{head}.{claims}.", f"{head}.{claims}", "x", "..",
                 f"{head}.{claims}.{'A' * 43}"]:
-        problem(backend.request("GET", "/chats", token=bad), 401, "token_invalid")
+        problem(shared.request("GET", "/chats", token=bad), 401, "token_invalid")
 
 
 def test_tokens_expire(tmp_path):
@@ -95,8 +102,8 @@ def test_tokens_outlive_a_restart(backend):
     assert alice.request("GET", "/chats").status == 200
 
 
-def test_users(backend):
-    alice = backend.login("alice")
+def test_users(shared):
+    alice = shared.login("alice")
     assert alice.get("/users/bob") == {"id": "bob", "name": "Bob Example", "picture_url": None}
     problem(alice.request("GET", "/users/nobody"), 404, "not_found")
 
@@ -104,7 +111,6 @@ def test_users(backend):
 def test_users_file_is_read_again(backend):
     backend.users = {"alice": "new-pw", "dave": "dave-pw"}
     backend.write_users()
-    bob = backend.login  # bob's password is still the old one until the signal came through
     backend.process.send_signal(signal.SIGHUP)
     deadline = time.monotonic() + 10
     while backend.request("GET", "/login", headers=backend.basic("dave", "dave-pw")).status != 200:
@@ -143,8 +149,8 @@ def test_chat_is_made_once(backend):
     assert mirrored.json["user_id"] == "alice"
 
 
-def test_chat_requests_are_checked(backend):
-    alice = backend.login("alice")
+def test_chat_requests_are_checked(shared):
+    alice = shared.login("alice")
     problem(alice.request("POST", "/chats", {"user_id": "alice"}), 422, "malformed")
     problem(alice.request("POST", "/chats", {"user_id": "nobody"}), 404, "not_found")
     problem(alice.request("POST", "/chats", {}), 422, "malformed")
@@ -275,8 +281,8 @@ def test_order_and_changes_outlive_a_crash(crowd):
     ("after_id=none", "unknown_cursor"), ("before_id=none", "unknown_cursor"),
     ("changed_after=x", "unknown_cursor"), ("changed_after=99999", "unknown_cursor"),
     ("changed_after=0&after_id=none", "unknown_cursor"), ("changed_after=0&before_id=x", "malformed")])
-def test_list_queries_are_checked(backend, query, kind):
-    problem(backend.login("alice").request("GET", f"/chats?{query}"), 422, kind)
+def test_list_queries_are_checked(shared, query, kind):
+    problem(shared.login("alice").request("GET", f"/chats?{query}"), 422, kind)
 
 
 @pytest.fixture
@@ -337,8 +343,8 @@ def test_acknowledged_messages_outlive_a_crash(history, backend):
     assert again == acks[4]
 
 
-def test_push_registration(backend):
-    alice = backend.login("alice")
+def test_push_registration(shared):
+    alice = shared.login("alice")
     key = base64.urlsafe_b64encode(b"\x04" + bytes(64)).decode().rstrip("=")
     auth = base64.urlsafe_b64encode(bytes(16)).decode().rstrip("=")
     good = {"endpoint": "http://127.0.0.1:1/push", "p256dh": key, "auth": auth, "device_id": "phone"}
@@ -351,8 +357,8 @@ def test_push_registration(backend):
     assert alice.request("DELETE", "/push").status == 204
 
 
-def test_unknown_paths_and_methods(backend):
-    alice = backend.login("alice")
+def test_unknown_paths_and_methods(shared):
+    alice = shared.login("alice")
     problem(alice.request("GET", "/nothing"), 404, "not_found")
     answer = problem(alice.request("PUT", "/chats", {}), 405, "method_not_allowed")
     assert set(re.split(", *", answer.headers["Allow"])) == {"GET", "POST"}

@@ -2,12 +2,21 @@
 """The backend's sessions: greeting, messages, receipts, several devices, misbehaviour."""
 
 import json
+import random
+import socket
 import uuid
 
 import pytest
 
 from backend import Backend
 from ws import Closed, Refused, WebSocket
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One for the many small tests that leave nothing behind."""
+    with Backend(tmp_path_factory.mktemp("shared")) as backend:
+        yield backend
 
 
 @pytest.fixture
@@ -22,8 +31,8 @@ def pair(backend):
     return alice, bob, alice.chat_with("bob")
 
 
-def test_hello_tells_the_terms(backend):
-    session = backend.login("alice").connect("phone")
+def test_hello_tells_the_terms(shared):
+    session = shared.login("alice").connect("phone")
     assert session.greeting["user_id"] == "alice"
     assert session.greeting["heartbeat_s"] == 30
     assert session.greeting["max_in_flight"] == 32
@@ -68,8 +77,9 @@ def test_id_of_another_message_is_a_conflict(pair, backend):
 @pytest.mark.parametrize("message, status", [
     ({"text": ""}, 422), ({"text": "x" * 65537}, 413), ({"text": 7}, 422), ({"user_id": "bob"}, 403),
     ({"chat_id": "nowhere"}, 404), ({"attachments": "a,,b"}, 422), ({"attachments": str(uuid.uuid4())}, 422)])
-def test_refused_messages(pair, message, status):
-    alice, _, chat = pair
+def test_refused_messages(shared, message, status):
+    alice = shared.login("alice")
+    chat = alice.chat_with("bob")
     a = alice.connect()
     message_id = str(uuid.uuid4())
     a.send("MSG_OUT", {"message": {"id": message_id, "chat_id": chat, "text": "x", **message}})
@@ -138,8 +148,8 @@ def test_bye_ends_the_session(pair, backend):
     ("{", "malformed"), ("[]", "malformed"), ('{"event_type":"MSG_OUT"}', "malformed"),
     ('{"connection_id":"c-0","event_type":"MSG_READ","payload":{}}', "wrong_connection_id"),
     ('{"connection_id":null,"event_type":"MSG_READ","payload":{}}', "wrong_connection_id")])
-def test_bad_frames_end_the_session(backend, text, reason):
-    session = backend.login("alice").connect()
+def test_bad_frames_end_the_session(shared, text, reason):
+    session = shared.login("alice").connect()
     session.ws.send_frame(1, text.encode())
     session.expect_end(reason)
 
@@ -147,14 +157,14 @@ def test_bad_frames_end_the_session(backend, text, reason):
 @pytest.mark.parametrize("event, payload", [
     ("MSG_READ", {"chat_id": "c"}), ("MSG_OUT", {}), ("MSG_OUT", {"message": {"id": "with space"}}),
     ("HELLO", {"device_id": "again"})])
-def test_bad_payloads_end_the_session(backend, event, payload):
-    session = backend.login("alice").connect()
+def test_bad_payloads_end_the_session(shared, event, payload):
+    session = shared.login("alice").connect()
     session.send(event, payload)
     session.expect_end("malformed")
 
 
-def test_binary_and_oversized_frames_end_the_session(backend):
-    alice = backend.login("alice")
+def test_binary_and_oversized_frames_end_the_session(shared):
+    alice = shared.login("alice")
     session = alice.connect()
     session.ws.send_frame(2, b"{}")
     session.expect_end("malformed")
@@ -184,8 +194,8 @@ def test_unknown_events_and_fields_are_ignored(pair):
     assert session.expect("MSG_ACK")["seq"] == 1
 
 
-def test_first_frame_must_be_hello(backend):
-    alice = backend.login("alice")
+def test_first_frame_must_be_hello(shared):
+    alice = shared.login("alice")
     session = alice.connect(hello=False)
     session.send("MSG_READ", {})
     session.expect_end("hello_expected")
@@ -205,14 +215,14 @@ def test_too_many_in_flight_end_the_session(backend, pair):
     assert len(alice.get(f"/chats/{chat}/messages")["messages"]) == 32
 
 
-def test_upgrade_needs_token_path_and_subprotocol(backend):
-    token = backend.login("alice").token
+def test_upgrade_needs_token_path_and_subprotocol(shared):
+    token = shared.login("alice").token
     bearer = [("Authorization", f"Bearer {token}")]
     for headers, path, protocol, status in [([], "/ws", "chat.v1", 401), (bearer, "/other", "chat.v1", 404),
                                             (bearer, "/ws", "chat.v2", 422), (bearer, "/ws", None, 422),
                                             ([("Authorization", "Bearer a.b.c")], "/ws", "chat.v1", 401)]:
         with pytest.raises(Refused) as refused:
-            WebSocket(backend.port, path, headers, protocol)
+            WebSocket(shared.port, path, headers, protocol)
         assert refused.value.status == status
         assert json.loads(refused.value.body)["status"] == status
 
@@ -226,8 +236,8 @@ def test_sigterm_says_bye(tmp_path):
         session.expect_end("shutdown")
 
 
-def test_answers_pings(backend):
-    session = backend.login("alice").connect()
+def test_answers_pings(shared):
+    session = shared.login("alice").connect()
     session.ws.send_frame(9, b"are you there")
     assert session.ws.receive_frame() == (10, b"are you there")
 
@@ -246,3 +256,66 @@ def test_slow_reader_is_cut_off(pair, backend):
             slow.receive()
     assert closed.value.code is None
     assert a.say(chat, "goes on")["seq"] == i + 2
+
+
+def test_sigterm_ends_in_time_whatever_sessions_do(tmp_path):
+    backend = Backend(tmp_path).start()
+    alice, bob = backend.login("alice"), backend.login("bob")
+    chat = alice.chat_with("bob")
+    muted, full, a = bob.connect("muted"), bob.connect("full"), alice.connect()
+    backend.control("delay", user="bob", event_type="MSG_READ", ms=600000, count=-1)
+    backend.control("mute", user="bob")
+    for _ in range(50):
+        a.say(chat, "x" * 60000)
+    backend.control("reorder", user="bob", count=5)
+    a.say(chat, "held")
+    assert backend.stop() == 0
+
+
+def test_silent_clients_are_pinged_and_dropped(tmp_path):
+    with Backend(tmp_path, heartbeat=1) as backend:
+        alice = backend.login("alice")
+        session, silent = alice.connect("good"), alice.connect("dead")
+        assert silent.greeting["heartbeat_s"] == 1
+        opcode, payload = session.ws.receive_frame()
+        assert opcode == 9
+        session.ws.send_frame(10, payload)
+        with pytest.raises(Closed):
+            while True:
+                assert silent.ws.receive_frame(timeout=60)[0] in (8, 9)
+        assert backend.stats()["sessions"] == 1
+
+
+def test_hello_must_come_in_time(backend):
+    session = backend.login("alice").connect(hello=False)
+    session.expect_end("hello_timeout", timeout=20)
+
+
+def test_garbage_never_harms(backend, pair):
+    """Reproducible nonsense on both protocols; the backend goes on."""
+    alice, bob, chat = pair
+    chance = random.Random(20)
+    a = alice.connect()
+    good = json.dumps({"connection_id": "?", "event_type": "MSG_OUT", "payload": {
+        "message": {"id": "m", "chat_id": chat, "text": "x", "attachments": "a,b"}}}).encode()
+    for i in range(300):
+        session = bob.connect("fuzz") if i % 3 else bob.connect("fuzz", hello=False)
+        frame = bytearray(good.replace(b"?", (session.connection_id or "c").encode()))
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(frame))
+            frame[at:at + chance.randrange(4)] = chance.randbytes(chance.randrange(4))
+        try:
+            session.ws.send_frame(chance.choice([0, 1, 1, 1, 2, 9, 10]), bytes(frame), chance.random() < 0.9)
+            session.ws.send_frame(chance.choice([0, 1, 8, 15]), chance.randbytes(chance.randrange(100)))
+        except ConnectionError:
+            pass
+        session.ws.close()
+    request = b"GET /chats/x/messages?limit=5&after_id=%41 HTTP/1.1\r\nHost: x\r\nRange: bytes=0-\r\n\r\n"
+    for i in range(300):
+        line = bytearray(request)
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(line))
+            line[at:at + chance.randrange(8)] = chance.randbytes(chance.randrange(8))
+        with socket.create_connection(("127.0.0.1", backend.port)) as s:
+            s.sendall(bytes(line))
+    assert a.say(chat, "still here")["seq"] >= 1

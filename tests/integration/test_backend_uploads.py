@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import socket
+import urllib.parse
 import uuid
 
 import pytest
@@ -14,6 +15,13 @@ from backend import Backend
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PATCH = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One for the many small tests that leave nothing behind."""
+    with Backend(tmp_path_factory.mktemp("shared")) as backend:
+        yield backend
 
 
 @pytest.fixture
@@ -38,9 +46,9 @@ def patch(account, location, data, at, **headers):
     return account.request("PATCH", location, data, {**PATCH, "Upload-Offset": str(at), **headers})
 
 
-def test_options_advertise(backend):
+def test_options_advertise(shared):
     for path in ("/uploads", "/uploads/x"):
-        answer = backend.request("OPTIONS", path)
+        answer = shared.request("OPTIONS", path)
         assert answer.status == 204
         assert answer.headers["Tus-Version"] == "1.0.0"
         assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "termination", "checksum"}
@@ -95,7 +103,8 @@ GOOD = {"attachment_id": "a1", "variant": "full", "mime": "image/jpeg"}
     ("1", encode(**{**GOOD, "mime": "image/jpeg\r\nx: y"})), ("1", encode(**{**GOOD, "attachment_id": "a,b"})),
     ("1", encode(**{**GOOD, "attachment_id": "../x"})), ("1", encode(**{**GOOD, "attachment_id": ""})),
     ("1", encode(**GOOD, width="wide")), ("1", "attachment_id !!,variant ZnVsbA==,mime eC95")])
-def test_creation_is_checked(alice, length, metadata):
+def test_creation_is_checked(shared, length, metadata):
+    alice = shared.login("alice")
     headers = {**TUS}
     if length:
         headers["Upload-Length"] = length
@@ -306,7 +315,8 @@ def test_who_may_see_attachments(alice, backend):
     ("bytes=100000-", 416, None), ("bytes=-0", 416, None), ("bytes=5-2", 200, (0, 99999)),
     ("bytes=0-1,5-6", 200, (0, 99999)), ("lines=1-2", 200, (0, 99999)), ("bytes=x-y", 200, (0, 99999)),
     ("bytes=0-99999999999999999999", 206, (0, 99999)), ("bytes=99999999999999999999-", 416, None)])
-def test_ranges(alice, asked, status, span):
+def test_ranges(shared, asked, status, span):
+    alice = shared.login("alice")
     data = os.urandom(100000)
     attachment = alice.upload(data)
     answer = alice.request("GET", f"/attachments/{attachment}/full", headers={"Range": asked} if asked else {})
@@ -381,3 +391,56 @@ def test_length_is_required(alice):
     connection.endheaders()
     assert connection.getresponse().status == 411
     connection.close()
+
+
+def get_url(url, headers=None):
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection.request("GET", f"{parts.path}?{parts.query}", headers=headers or {})
+    answer = connection.getresponse()
+    result = answer.status, answer.headers, answer.read()
+    connection.close()
+    return result
+
+
+@pytest.fixture
+def with_cdn(tmp_path):
+    with Backend(tmp_path, cdn=True) as backend:
+        yield backend
+
+
+def test_cdn_is_another_origin_without_tokens(with_cdn):
+    alice = with_cdn.login("alice")
+    attachment = alice.upload(b"0123456789")
+    found = alice.get(f"/attachments/{attachment}")
+    assert urllib.parse.urlsplit(found["url"]).port != with_cdn.port
+    status, headers, body = get_url(found["url"])
+    assert (status, body) == (200, b"0123456789")
+    status, _, body = get_url(found["url"], {"Range": "bytes=5-", "If-Range": headers["ETag"]})
+    assert (status, body) == (206, b"56789")
+    assert get_url(found["preview_url"])[2] == b"preview"
+    assert with_cdn.stats()["requests_cdn_with_token"] == 0
+    get_url(found["url"], {"Authorization": f"Bearer {alice.token}"})
+    assert with_cdn.stats()["requests_cdn_with_token"] == 1
+
+
+def test_cdn_has_bytes_only_and_wants_the_key(with_cdn):
+    alice = with_cdn.login("alice")
+    attachment = alice.upload()
+    url = urllib.parse.urlsplit(alice.get(f"/attachments/{attachment}")["url"])
+    origin = f"http://{url.netloc}"
+    token = {"Authorization": f"Bearer {alice.token}"}
+    for path in (url.path, url.path + "?key=" + "0" * 32, url.path.replace("full", "preview") + "?" + url.query,
+                 "/chats", "/login", "/_control/stats"):
+        assert get_url(origin + path, token)[0] == 404
+    assert alice.request("GET", url.path).status == 200
+
+
+def test_redirect_leads_to_the_cdn(with_cdn):
+    alice = with_cdn.login("alice")
+    attachment = alice.upload(b"moved")
+    with_cdn.control("redirect", path="/attachments/")
+    answer = alice.request("GET", f"/attachments/{attachment}/full")
+    assert answer.status == 307
+    assert get_url(answer.headers["Location"])[2] == b"moved"
+    assert alice.request("GET", f"/attachments/{attachment}/full").status == 200
