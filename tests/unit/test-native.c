@@ -42,7 +42,7 @@ struct fixture {
 	atomic_uint served;		/* connections the server is through with */
 	char *server_url;
 	/* What the service told. */
-	unsigned greeted, closed, messages, accepted, rejected, received, read, tokens, done;
+	unsigned connected, greeted, closed, messages, accepted, rejected, received, read, tokens, done;
 	unsigned max_in_flight;
 	struct problem problem;
 	struct message message;
@@ -50,6 +50,7 @@ struct fixture {
 	int64_t numbers[2];
 	char token[100];
 	void (*in_event)(struct fixture *f);
+	void (*in_connected)(struct fixture *f);
 	void (*in_done)(struct fixture *f);
 	struct service_call *call;
 	struct buffer bytes;
@@ -69,6 +70,15 @@ static void keep(struct fixture *f, const struct problem *p)
 	problem_clear(&f->problem);
 	if (p)
 		problem_copy(p, &f->problem);
+}
+
+static void on_connected(void *userdata)
+{
+	struct fixture *f = userdata;
+
+	f->connected++;
+	if (f->in_connected)
+		f->in_connected(f);
 }
 
 static void on_greeted(void *userdata, const char *user_id, unsigned max_in_flight)
@@ -157,6 +167,7 @@ static void on_token(void *userdata, const char *token, int64_t expires_at)
 }
 
 static const struct service_events events = {
+	.on_connected = on_connected,
 	.on_greeted = on_greeted,
 	.on_closed = on_closed,
 	.on_message = on_message,
@@ -309,6 +320,7 @@ static void greeting(void **state)
 	assert_int_equal(f->service->session->connect(f->service), -EALREADY);
 	assert_int_equal(f->greeted, 0);
 	WAIT_FOR(f, f->greeted);
+	assert_int_equal(f->connected, 1);
 	assert_int_equal(f->max_in_flight, 8);
 	assert_string_equal(f->author, "u1");
 	assert_int_equal(f->service->room->send(f->service, &m), 0);
@@ -766,6 +778,23 @@ static void freeing_inside_each_event(void **state)
 				f->received + f->read + f->closed,
 			some[0] ? 2 : 1);
 	}
+}
+
+static void ending_while_it_greets(void **state)
+{
+	static const struct step steps[] = { { 0 }, { 0 } };
+	struct fixture *f = *state;
+
+	f->in_connected = disconnect_session;
+	start(f, steps, "t");
+	connect_session(f);
+	WAIT_FOR(f, f->connected);
+	f->in_connected = free_service;
+	connect_session(f);
+	WAIT_FOR(f, !f->service);
+	settle(f);
+	assert_int_equal(f->connected, 2);
+	assert_int_equal(f->greeted + f->closed, 0);
 }
 
 static void freeing_when_the_token_comes(void **state)
@@ -1680,6 +1709,7 @@ int main(int argc, char **argv)
 		TEST(disconnecting_at_any_moment),
 		TEST(reconnecting_when_it_closes),
 		TEST(freeing_inside_each_event),
+		TEST(ending_while_it_greets),
 		TEST(freeing_when_the_token_comes),
 		TEST(servers_that_are_refused),
 		TEST(a_request),

@@ -239,6 +239,8 @@ static void on_open(void *userdata)
 	set_state(n, SESSION_GREETING);
 	if (session_send(n, "HELLO", payload) < 0)
 		end_with(n, PROBLEM_TRANSIENT, "the server cannot be greeted", NULL);
+	else if (n->service.events && n->service.events->on_connected)
+		n->service.events->on_connected(n->service.userdata);
 }
 
 static void on_message(void *userdata, const char *data, size_t len)
