@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What both ends of the daemon's socket agree on: version, limits, error codes. Shared by libchatclient and the
- * daemon's API so that each fact stands once. Not installed.
+ * What both ends of the daemon's socket agree on: version, limits, error codes. Shared by
+ * libchatclient and the daemon's API so that each fact stands once. Not installed.
  */
 #pragma once
 
@@ -25,21 +25,21 @@
 #define CHAT_RPC_INTERNAL_ERROR (-32603)
 
 /*
- * The API's own codes: X(symbol, code, kind, retryable). `kind` is error.data.kind on the wire; codes are never
- * given a new meaning.
+ * The API's own codes: X(symbol, code, kind, retryable). `kind` is error.data.kind on the wire;
+ * codes are never given a new meaning.
  */
-#define CHAT_ERRORS(X)                                                                             \
-	X(NOT_FOUND, 1, "not_found", 0)                                                            \
-	X(INVALID, 2, "invalid", 0)                                                                \
-	X(LOCKED, 3, "locked", 0)                                                                  \
-	X(LOGIN_REQUIRED, 4, "login_required", 0)                                                  \
-	X(OFFLINE, 5, "offline", 1)                                                                \
-	X(DENIED, 6, "denied", 0)                                                                  \
-	X(TOO_LARGE, 7, "too_large", 0)                                                            \
-	X(CONFLICT, 8, "conflict", 0)                                                              \
-	X(BUSY, 9, "busy", 1)                                                                      \
-	X(STORAGE_FULL, 10, "storage_full", 1)                                                     \
-	X(STORAGE_ERROR, 11, "storage_error", 1)                                                   \
+#define CHAT_ERRORS(X)                            \
+	X(NOT_FOUND, 1, "not_found", 0)           \
+	X(INVALID, 2, "invalid", 0)               \
+	X(LOCKED, 3, "locked", 0)                 \
+	X(LOGIN_REQUIRED, 4, "login_required", 0) \
+	X(OFFLINE, 5, "offline", 1)               \
+	X(DENIED, 6, "denied", 0)                 \
+	X(TOO_LARGE, 7, "too_large", 0)           \
+	X(CONFLICT, 8, "conflict", 0)             \
+	X(BUSY, 9, "busy", 1)                     \
+	X(STORAGE_FULL, 10, "storage_full", 1)    \
+	X(STORAGE_ERROR, 11, "storage_error", 1)  \
 	X(UNSUPPORTED, 12, "unsupported", 0)
 
 enum chat_error_code {
