@@ -11,7 +11,28 @@ include daemon/ipc/local.mk
 include daemon/desktop/local.mk
 include daemon/preview/local.mk
 
+noinst_LTLIBRARIES += libchatd-core.la
+libchatd_core_la_SOURCES = \
+	daemon/manager.c daemon/manager.h \
+	daemon/settings.c daemon/settings.h
+libchatd_core_la_CPPFLAGS = $(AM_CPPFLAGS) -DPREVIEW_HELPER='"$(chatdlibexecdir)/chatd-preview"' -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"'
+libchatd_core_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS) $(CJSON_CFLAGS)
+libchatd_core_la_LIBADD = \
+	libchatd-ipc.la \
+	libchatd-repository.la \
+	libchatd-store.la \
+	libchatd-db.la \
+	libchatd-native.la \
+	libchatd-net.la \
+	libchatd-fake.la \
+	libchatd-service.la \
+	libchatd-preview.la \
+	libchatd-model.la \
+	libchatd-base.la \
+	$(INIH_LIBS) $(SODIUM_LIBS) $(SYSTEMD_LIBS)
+
 bin_PROGRAMS += chatd
 chatd_SOURCES = daemon/main.c
-chatd_LDADD = libchatd-base.la
+chatd_CPPFLAGS = $(AM_CPPFLAGS) -DDEMO_FILE='"$(pkgdatadir)/demo.json"' -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"'
+chatd_LDADD = libchatd-core.la
 chatd_LDFLAGS = $(AM_LDFLAGS) -pie

@@ -1,5 +1,181 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-int main(void)
+/* chatd: options, and what must be said to the kernel before there are secrets in memory. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <sodium.h>
+
+#include "base/log.h"
+#include "ipc/ipc.h"
+#include "manager.h"
+#include "settings.h"
+
+#define EXIT_USAGE 2
+#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h: a restart would not help */
+
+static const char usage[] =
+	"Usage: chatd [OPTION]...\n"
+	"Serves one chat account to local programs. See also chatctl(1).\n"
+	"\n"
+	"  --account NAME     which account (default: default)\n"
+	"  --config FILE      settings (default: $XDG_CONFIG_HOME/chatd/chatd.conf)\n"
+	"  --data-dir DIR     where its data is kept (default: $XDG_DATA_HOME/chatd/NAME)\n"
+	"  --socket PATH      where it listens (default: $XDG_RUNTIME_DIR/chatd/NAME.sock)\n"
+	"  --ca-file FILE     certificates to trust instead of the system's\n"
+	"  --log-level LEVEL  debug, info, notice, warning or error (default: info)\n"
+	"  --demo[=FILE]      serve a made-up world from memory: no server, nothing on disk\n"
+	"  --print-api        print the API's description (OpenRPC) and exit\n"
+	"  --version, --help\n";
+
+enum option_key {
+	OPT_ACCOUNT = 256,
+	OPT_CONFIG,
+	OPT_DATA_DIR,
+	OPT_SOCKET,
+	OPT_CA_FILE,
+	OPT_PREVIEW_HELPER,
+	OPT_LOG_LEVEL,
+	OPT_DEMO,
+	OPT_PRINT_API,
+	OPT_VERSION,
+	OPT_HELP,
+};
+
+static const struct option options[] = {
+	{ "account", required_argument, NULL, OPT_ACCOUNT },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "data-dir", required_argument, NULL, OPT_DATA_DIR },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "ca-file", required_argument, NULL, OPT_CA_FILE },
+	{ "preview-helper", required_argument, NULL, OPT_PREVIEW_HELPER },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "demo", optional_argument, NULL, OPT_DEMO },
+	{ "print-api", no_argument, NULL, OPT_PRINT_API },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 },
+};
+
+static int print_api(void)
 {
-	return 0;
+	_cleanup_free_ char *text = ipc_discover_json();
+
+	if (!text)
+		return EXIT_FAILURE;
+	puts(text);
+	return EXIT_SUCCESS;
+}
+
+static void set(char **to, const char *value)
+{
+	free(*to);
+	*to = strdup(value);
+}
+
+/* -1 to go on, else the exit status. */
+static int take_option(struct config *c, int key)
+{
+	switch (key) {
+	case OPT_ACCOUNT:
+		set(&c->account, optarg);
+		return -1;
+	case OPT_CONFIG:
+		set(&c->file, optarg);
+		c->file_was_named = true;
+		return -1;
+	case OPT_DATA_DIR:
+		set(&c->data_dir, optarg);
+		return -1;
+	case OPT_SOCKET:
+		set(&c->socket, optarg);
+		return -1;
+	case OPT_CA_FILE:
+		set(&c->ca_file, optarg);
+		return -1;
+	case OPT_PREVIEW_HELPER:
+		set(&c->preview_helper, optarg);
+		return -1;
+	case OPT_LOG_LEVEL:
+		set(&c->log_level, optarg);
+		return -1;
+	case OPT_DEMO:
+		set(&c->demo, optarg ? optarg : DEMO_FILE);
+		return -1;
+	case OPT_PRINT_API:
+		return print_api();
+	case OPT_VERSION:
+		puts("chatd " PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		return EXIT_SUCCESS;
+	default:
+		fputs("Try: chatd --help\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+static int parse(struct config *c, int argc, char **argv)
+{
+	int key, status = -1;
+
+	while (status < 0 && (key = getopt_long(argc, argv, "", options, NULL)) != -1)
+		status = take_option(c, key);
+	if (status < 0 && optind < argc) {
+		fprintf(stderr, "chatd: unexpected argument '%s'\nTry: chatd --help\n",
+			argv[optind]);
+		status = EXIT_USAGE;
+	}
+	return status;
+}
+
+/*
+ * No core dump and no debugger's look at the keys; the leak checker of test builds needs the
+ * latter.
+ */
+static void guard_memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int serve(const struct config *c)
+{
+	_cleanup_(manager_freep) struct manager *m = NULL;
+	int level = c->log_level ? log_level_from_string(c->log_level) : LOG_INFO;
+
+	if (level < 0) {
+		log_error(
+			"'%s' is no log level: debug, info, notice, warning, error", c->log_level);
+		return EXIT_CONFIG;
+	}
+	log_set_level(level);
+	if (manager_new(c, &m) < 0)
+		return EXIT_FAILURE;
+	return manager_run(m);
+}
+
+int main(int argc, char **argv)
+{
+	struct config c = { 0 };
+	int status;
+
+	log_init("chatd");
+	guard_memory();
+	status = parse(&c, argc, argv);
+	if (status < 0 && sodium_init() < 0)
+		status = EXIT_FAILURE;
+	if (status < 0)
+		status = config_complete(&c) < 0 ? EXIT_CONFIG : serve(&c);
+	config_clear(&c);
+	return status;
 }

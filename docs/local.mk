@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-EXTRA_DIST += docs/coding-style.md docs/dependencies.md
+EXTRA_DIST += docs/architecture.md docs/coding-style.md docs/dependencies.md
 EXTRA_DIST += docs/protocol.md docs/openapi.yaml docs/asyncapi.yaml
 include docs/examples/local.mk

@@ -15,7 +15,8 @@ dist_check_SCRIPTS += \
 TESTS += $(dist_check_SCRIPTS)
 
 EXTRA_DIST += .ci/run tests/source_tree.py \
-	tools/check tools/format tools/setup tools/tally-results
+	tests/data/make-photo tests/data/photo.jpg \
+	tools/check tools/format tools/quickstart tools/same-picture tools/setup tools/tally-results
 
 include tests/unit/local.mk
 include tests/backend/local.mk

@@ -34,7 +34,7 @@ struct http_client {
 	struct request_list running;
 	struct request_list finished; /* curl is through with them, done is still to be called */
 	struct request_list dropped;  /* to be taken from curl and freed */
-	unsigned depth;		      /* of calls on the stack that still need the client */
+	unsigned depth;               /* of calls on the stack that still need the client */
 	bool in_curl;
 	bool freed; /* by its owner; goes when depth is 0 */
 };
@@ -346,8 +346,10 @@ static int set_headers(struct http_request *r, const struct http_options *o)
 		has_type |= strncasecmp(*h, "Content-Type:", 13) == 0;
 		ret = add_header(r, *h);
 	}
-	/* curl would call any body a form, and hold back a large one until the server says "100
-	 * Continue". */
+	/*
+	 * curl would call any body a form, and hold back a large one until the server says "100
+	 * Continue".
+	 */
 	if (ret == 0 && !has_type)
 		ret = add_header(r, "Content-Type:");
 	if (ret == 0)
@@ -493,12 +495,19 @@ int64_t http_date_parse(const char *text)
 	return curl_getdate(text, NULL);
 }
 
+const char *http_client_version(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}
+
 struct http_client *http_client_new(struct event_loop *loop, const char *ca_file)
 {
 	struct http_client *c;
 
-	/* curl counts these calls itself: the last client's curl_global_cleanup is the one that
-	 * acts. */
+	/*
+	 * curl counts these calls itself: the last client's curl_global_cleanup is the one that
+	 * acts.
+	 */
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return NULL;
 	c = calloc(1, sizeof(*c));

@@ -20,8 +20,8 @@ struct http_response {
 	int status; /* 0: no answer came; see error */
 	const char
 		*error; /* NULL, or why there is none, for people: "connection refused", "TLS: …" */
-	int tls_failed;	  /* 1 when the peer's certificate was not accepted */
-	int too_large;	  /* 1 when the body was above max_body; status is 0 then */
+	int tls_failed;   /* 1 when the peer's certificate was not accepted */
+	int too_large;    /* 1 when the body was above max_body; status is 0 then */
 	const char *body; /* NUL-terminated; empty when the request has a sink */
 	size_t body_len;
 };
@@ -39,20 +39,23 @@ struct http_options {
 	const char *method; /* "GET", "POST", … */
 	const char *url;
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
-	const char *user;	    /* with password: HTTP Basic */
+	const char *user;           /* with password: HTTP Basic */
 	const char *password;
 	const void *body; /* copied */
 	size_t body_len;
-	size_t max_body;	  /* a larger collected body fails the request; 0: 4 MiB */
-	unsigned timeout_s;	  /* for the whole request; 0: none */
+	size_t max_body;          /* a larger collected body fails the request; 0: 4 MiB */
+	unsigned timeout_s;       /* for the whole request; 0: none */
 	unsigned stall_timeout_s; /* without a byte moving; 0: 30 */
-	http_sink_fn sink;	  /* NULL: the body is collected */
+	http_sink_fn sink;        /* NULL: the body is collected */
 	http_done_fn done;
 	void *userdata;
 };
 
 /* `ca_file`: PEM bundle beside the system's roots' place (replaces them), or NULL; copied. */
 struct http_client *http_client_new(struct event_loop *loop, const char *ca_file);
+
+/* The version of libcurl, static. */
+const char *http_client_version(void);
 
 /* Drops all requests without their callbacks; allowed inside them too. Takes NULL, returns NULL. */
 struct http_client *http_client_free(struct http_client *c);
@@ -71,7 +74,8 @@ int http_client_start(
  */
 struct http_request *http_request_cancel(struct http_request *r);
 
-/* Within sink and done: the status so far (0: none yet) and the value of a header (NULL; borrowed).
+/*
+ * Within sink and done: the status so far (0: none yet) and the value of a header (NULL; borrowed).
  */
 int http_request_status(const struct http_request *r);
 const char *http_request_header(struct http_request *r, const char *name);

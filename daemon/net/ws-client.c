@@ -17,7 +17,7 @@ struct ws_client {
 	void *userdata;
 	struct ws_worker *worker;
 	struct loop_io *io;
-	struct ws_link *link;	 /* open or opening */
+	struct ws_link *link;    /* open or opening */
 	struct ws_link *parting; /* over, but the owner may send a last word */
 	uint64_t last_id;
 	unsigned interval_s, timeout_s;

@@ -16,22 +16,22 @@
 struct ws_client;
 
 enum ws_failure {
-	WS_CLOSED,	/* the peer closed, or the connection broke */
+	WS_CLOSED,      /* the peer closed, or the connection broke */
 	WS_UNREACHABLE, /* refused, no route, no such name, timed out, no TLS or WebSocket spoken
 			   there */
-	WS_TLS,		/* the certificate was not accepted */
-	WS_HTTP,	/* the upgrade was answered with `http_status` */
-	WS_TOO_LARGE,	/* a message above the limit */
-	WS_NOT_TEXT,	/* a binary message */
-	WS_NO_PONG,	/* a ping stayed without an answer */
+	WS_TLS,         /* the certificate was not accepted */
+	WS_HTTP,        /* the upgrade was answered with `http_status` */
+	WS_TOO_LARGE,   /* a message above the limit */
+	WS_NOT_TEXT,    /* a binary message */
+	WS_NO_PONG,     /* a ping stayed without an answer */
 };
 
 /* How a connection ended. Strings are borrowed, may be NULL. */
 struct ws_end {
 	enum ws_failure failure;
-	int http_status;	 /* of WS_HTTP, else 0 */
+	int http_status;         /* of WS_HTTP, else 0 */
 	const char *retry_after; /* value of that header, of WS_HTTP */
-	const char *detail;	 /* for people */
+	const char *detail;      /* for people */
 };
 
 struct ws_client_events {
@@ -46,20 +46,24 @@ struct ws_client_events {
 	void (*on_closed)(void *userdata, const struct ws_end *end);
 };
 
-/* A proxy is taken from the environment's http_proxy, but never on the way to a loopback address.
+/*
+ * A proxy is taken from the environment's http_proxy, but never on the way to a loopback address.
  */
 struct ws_client_options {
 	const char *url; /* ws:// or wss:// */
 	const char *subprotocol;
 	const char *authorization; /* value of the header; NULL: none */
-	const char *ca_file;	   /* PEM bundle in place of the system's roots; NULL: those */
-	size_t max_message;	   /* bytes in a message, either way */
-	size_t max_queued;	   /* bytes waiting to be sent */
+	const char *ca_file;       /* PEM bundle in place of the system's roots; NULL: those */
+	size_t max_message;        /* bytes in a message, either way */
+	size_t max_queued;         /* bytes waiting to be sent */
 };
 
 /* Starts the thread at the first connect. `events` static. NULL when memory is short. */
 struct ws_client *ws_client_new(
 	struct event_loop *loop, const struct ws_client_events *events, void *userdata);
+
+/* The version of libwebsockets, static. */
+const char *ws_client_version(void);
 
 /*
  * Closes as ws_client_close does, but waits for it, half a second at most, and ends the thread.
@@ -74,8 +78,10 @@ DEFINE_CLEANUP(struct ws_client *, ws_client_free)
  */
 int ws_client_connect(struct ws_client *c, const struct ws_client_options *o);
 
-/* Queues a text message. -ENOTCONN; -ENOBUFS above max_queued; -EMSGSIZE above max_message;
- * -ENOMEM. */
+/*
+ * Queues a text message. -ENOTCONN; -ENOBUFS above max_queued; -EMSGSIZE above max_message;
+ * -ENOMEM.
+ */
 int ws_client_send(struct ws_client *c, const char *data, size_t len);
 
 /*

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/ws-client.h"
 #include "net/ws-worker.h"
 
 #define CONNECT_TIMEOUT_S 20
@@ -197,8 +198,10 @@ static void note_http_status(struct run *r, struct lws *wsi)
 		r->retry_after[0] = '\0';
 }
 
-/* Stops listening, but leaves the connection open: the loop's side may have a last word before it
- * closes. */
+/*
+ * Stops listening, but leaves the connection open: the loop's side may have a last word before it
+ * closes.
+ */
 static int refuse(struct run *r, enum ws_failure failure, int close_code, const char *detail)
 {
 	r->refused = true;
@@ -265,8 +268,10 @@ static int send_frame(struct run *r, struct ws_frame *f)
 
 static int on_writable(struct run *r)
 {
-	/* libwebsockets asks on while it waits for the peer's close, and would take another -1 as
-	 * giving up on that. */
+	/*
+	 * libwebsockets asks on while it waits for the peer's close, and would take another -1 as
+	 * giving up on that.
+	 */
 	if (r->close_sent)
 		return 0;
 	if (r->ping_due && send_ping(r) < 0)
@@ -408,8 +413,10 @@ static int verify_certificate(X509_STORE_CTX *store, void *userdata)
 	return 0;
 }
 
-/* libwebsockets' own TLS context would trust a directory relative to where the process happens to
- * stand. */
+/*
+ * libwebsockets' own TLS context would trust a directory relative to where the process happens to
+ * stand.
+ */
 static bool set_up_tls(struct run *r)
 {
 	const char *ca_file = r->link->ca_file;
@@ -470,7 +477,8 @@ static bool compose_host_header(struct run *r)
 
 static void start_connecting(struct run *r)
 {
-	/* Its zeroes turn off libwebsockets' own pings, which would come beside those of this file.
+	/*
+	 * Its zeroes turn off libwebsockets' own pings, which would come beside those of this file.
 	 */
 	static const lws_retry_bo_t no_pings;
 	const struct ws_link *l = r->link;
@@ -562,4 +570,9 @@ void *ws_thread_main(void *userdata)
 void ws_thread_wake(void *context)
 {
 	lws_cancel_service(context);
+}
+
+const char *ws_client_version(void)
+{
+	return lws_get_library_version();
 }

@@ -19,8 +19,10 @@
 /* Room in front of a payload, for libwebsockets to put the frame's header into. */
 #define WS_HEADROOM 32
 
-/* Received bytes that may wait for the loop: above, the thread stops reading; below half, it reads
- * on. */
+/*
+ * Received bytes that may wait for the loop: above, the thread stops reading; below half, it reads
+ * on.
+ */
 #define WS_INBOUND_LIMIT (4u << 20)
 
 #define WS_DETAIL_SIZE 200
@@ -76,14 +78,14 @@ struct ws_worker {
 	pthread_cond_t wake;
 	int event_fd; /* readable while there are events */
 	pthread_t thread;
-	bool running;	     /* loop's side only: the thread has been started */
+	bool running;        /* loop's side only: the thread has been started */
 	unsigned references; /* guarded, as all below */
 	bool quit;
-	bool resolving;		   /* the thread may be stuck in a name lookup */
-	bool signalled;		   /* event_fd is readable */
-	bool woken;		   /* the thread has been told to look for orders */
-	bool paused;		   /* the thread has stopped reading */
-	void *context;		   /* libwebsockets', while a link is run */
+	bool resolving;            /* the thread may be stuck in a name lookup */
+	bool signalled;            /* event_fd is readable */
+	bool woken;                /* the thread has been told to look for orders */
+	bool paused;               /* the thread has stopped reading */
+	void *context;             /* libwebsockets', while a link is run */
 	struct ws_link_list links; /* to be run, in order */
 	struct ws_event_list inbound;
 	size_t inbound_bytes;
@@ -103,8 +105,10 @@ DEFINE_CLEANUP(struct ws_link *, ws_link_unref)
 /* Queues the link for the thread and starts the thread if need be. */
 int ws_worker_run(struct ws_worker *w, struct ws_link *l);
 
-/* The next event, to be freed by the caller; NULL when there is none, and event_fd is not readable
- * then. */
+/*
+ * The next event, to be freed by the caller; NULL when there is none, and event_fd is not readable
+ * then.
+ */
 struct ws_event *ws_worker_take_event(struct ws_worker *w);
 
 /* Ends the thread: waits for it, or leaves it to itself in its name lookup. Drops a reference. */
@@ -120,7 +124,8 @@ void ws_link_set_heartbeat(struct ws_link *l, unsigned interval_s, unsigned time
 /* Sleeps until there is a link to run; its reference is the caller's. NULL: end. */
 struct ws_link *ws_worker_next_link(struct ws_worker *w);
 
-/* Brackets the time in which the thread may be stuck. False: do not begin, the worker is to quit.
+/*
+ * Brackets the time in which the thread may be stuck. False: do not begin, the worker is to quit.
  */
 bool ws_worker_begin_resolving(struct ws_worker *w);
 void ws_worker_end_resolving(struct ws_worker *w);
@@ -138,9 +143,9 @@ bool ws_link_post(struct ws_link *l, struct ws_event *e);
 struct ws_frame *ws_link_take_frame(struct ws_link *l);
 
 struct ws_orders {
-	bool close;	 /* when everything is sent */
-	bool hurry;	 /* another link waits for this one's end */
-	bool quit;	 /* the whole daemon does */
+	bool close;      /* when everything is sent */
+	bool hurry;      /* another link waits for this one's end */
+	bool quit;       /* the whole daemon does */
 	bool has_frames; /* to send */
 	bool may_read;
 	unsigned interval_s, timeout_s;

@@ -25,7 +25,7 @@ struct gap_job {
 	struct service_call *call;
 	char chat_id[ID_SIZE];
 	int64_t last_seq; /* the run's end when the request was made */
-	bool newest;	  /* the newest page was asked for, not what follows the run */
+	bool newest;      /* the newest page was asked for, not what follows the run */
 	TAILQ_ENTRY(gap_job) entry;
 };
 
@@ -54,6 +54,7 @@ static void finish_if_done(struct repository *r)
 	backoff_reset(&r->sync.request_backoff);
 	if (r->sync.state == SESSION_CATCHING_UP)
 		session_set_state(r, SESSION_LIVE, NULL);
+	lobby_learn_users(r);
 }
 
 static int put_messages(struct repository *r, const char *chat_id, struct message *m, size_t n,

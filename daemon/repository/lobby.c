@@ -38,10 +38,16 @@ static void call_end(struct lobby_call *c, const struct failure *f, const char *
 		ended.done_fn(ended.userdata, f);
 }
 
+void lobby_session_ended(struct repository *r)
+{
+	r->learning = service_call_cancel(r->service, r->learning);
+}
+
 void lobby_done(struct repository *r)
 {
 	struct lobby_call *c;
 
+	lobby_session_ended(r);
 	while ((c = TAILQ_FIRST(&r->lobby_calls))) {
 		service_call_cancel(r->service, c->call);
 		TAILQ_REMOVE(&r->lobby_calls, c, entry);
@@ -56,6 +62,27 @@ int lobby_put_users(struct repository *r, const struct user *users, size_t n)
 	for (size_t i = 0; i < n && e == 0; i++)
 		e = store_user_put(r->store, &users[i]);
 	return e;
+}
+
+/* Whoever the server does not describe either goes by the id from now on. */
+static void on_learned(void *userdata, const struct problem *p, const struct user *user)
+{
+	struct repository *r = userdata;
+	struct user nameless = { .id = r->learning_id, .name = r->learning_id };
+
+	r->learning = NULL;
+	if (p && (p->class == PROBLEM_TRANSIENT || p->class == PROBLEM_UNAUTHORISED))
+		return;
+	if (store_user_put(r->store, p || !user->name ? &nameless : user) == 0)
+		lobby_learn_users(r);
+}
+
+void lobby_learn_users(struct repository *r)
+{
+	if (r->learning || !session_is_up(r) ||
+		store_user_next_unknown(r->store, r->learning_id) < 0)
+		return;
+	r->service->lobby->get_user(r->service, r->learning_id, on_learned, r, &r->learning);
 }
 
 /* 0 when the server may be asked, else a filled failure. */
@@ -95,6 +122,7 @@ static void on_chat(
 			failure_from_errno(&failure, e);
 	}
 	call_end(c, p || e < 0 ? &failure : NULL, p ? NULL : chat->id);
+	lobby_learn_users(r);
 	catchup_fill_gaps(r);
 }
 
@@ -150,11 +178,6 @@ static void on_user(void *userdata, const struct problem *p, const struct user *
 	call_end(c, p || e < 0 ? &failure : NULL, NULL);
 }
 
-static int known_user(void *userdata, const struct user *u)
-{
-	return 0;
-}
-
 void lobby_fetch_user(
 	struct repository *r, const char *user_id, repository_done_fn fn, void *userdata)
 {
@@ -162,7 +185,7 @@ void lobby_fetch_user(
 	struct failure f;
 	int e;
 
-	if (store_user_get(r->store, user_id, known_user, NULL) == 0) {
+	if (store_user_is_known(r->store, user_id)) {
 		fn(userdata, NULL);
 		return;
 	}

@@ -203,6 +203,7 @@ static void on_named(
 		e = store_chat_put(r->store, chat);
 	if (e < 0)
 		sync_restart(r, "a chat could not be stored");
+	lobby_learn_users(r);
 	outbox_schedule(r, true);
 	catchup_fill_gaps(r);
 }

@@ -64,7 +64,7 @@ TAILQ_HEAD(told_list, told);
 /* Watermarks to the server: the newest only, at most one a second a chat. */
 struct receipts {
 	struct barrier_effect flush;
-	struct told_list told;	   /* sent in this session, not yet taken for known to the server */
+	struct told_list told;     /* sent in this session, not yet taken for known to the server */
 	struct loop_timer *again;  /* for those held back */
 	struct loop_timer *settle; /* writes down what was told */
 };
@@ -103,6 +103,8 @@ struct repository {
 	struct transfers transfers;
 	struct history_loads history_loads;
 	struct lobby_calls lobby_calls;
+	struct service_call *learning; /* of a user's name */
+	char learning_id[ID_SIZE];
 	struct {
 		const struct repository_observer *observer;
 		void *userdata;
@@ -200,6 +202,10 @@ bool photos_importing(struct repository *r, const char *message_id);
  */
 int room_store_pending(
 	struct repository *r, struct message *m, const char *user_id, struct failure *ret_failure);
+
+/* Asks for the names of users who are known by their id alone, one after another. */
+void lobby_learn_users(struct repository *r);
+void lobby_session_ended(struct repository *r);
 
 /* Stores what a page of the server's carries besides messages. */
 int lobby_put_users(struct repository *r, const struct user *users, size_t n);

@@ -29,7 +29,7 @@ struct repository_options {
 	struct store *store;
 	struct service *service;
 	const char *preview_helper; /* path of chatd-preview */
-	uint64_t seed;		    /* of the jitter */
+	uint64_t seed;              /* of the jitter */
 };
 
 /*
@@ -52,8 +52,8 @@ enum session_state {
 	SESSION_CONNECTING,
 	SESSION_GREETING,
 	SESSION_CATCHING_UP,
-	SESSION_LIVE,		/* only while the server answers */
-	SESSION_BACKOFF,	/* waiting before the next attempt */
+	SESSION_LIVE,           /* only while the server answers */
+	SESSION_BACKOFF,        /* waiting before the next attempt */
 	SESSION_LOGIN_REQUIRED, /* the server refused the credentials; no further attempts */
 	SESSION_LOCKED,
 	SESSION_SUSPENDED,
@@ -63,9 +63,9 @@ const char *session_state_to_string(enum session_state s);
 
 struct session_status {
 	enum session_state state;
-	int64_t since;		 /* ms since 1970 */
+	int64_t since;           /* ms since 1970 */
 	int64_t next_attempt_at; /* 0: none planned */
-	const char *last_error;	 /* borrowed; NULL: none since the last LIVE */
+	const char *last_error;  /* borrowed; NULL: none since the last LIVE */
 };
 
 struct repository_status {
@@ -120,7 +120,7 @@ void lobby_fetch_user(
 
 /* A photo to send: the caller's descriptor (borrowed for the call) or a path. */
 struct room_photo {
-	int fd;		  /* -1: open `path` */
+	int fd;           /* -1: open `path` */
 	const char *path; /* absolute */
 	const char *name; /* file name to show; NULL: the path's last part, or none */
 };

@@ -46,6 +46,7 @@ static void leave_up(struct repository *r)
 	catchup_stop(r);
 	outbox_session_ended(r);
 	receipts_session_ended(r);
+	lobby_session_ended(r);
 }
 
 void session_set_state(struct repository *r, enum session_state state, const char *error)
@@ -217,6 +218,7 @@ static void on_message(void *userdata, struct message *m, const struct user *aut
 	if (put.gap)
 		catchup_fill_gaps(r);
 	if (put.added > 0) {
+		lobby_learn_users(r);
 		receipts_schedule(r);
 		transfers_schedule(r);
 	}

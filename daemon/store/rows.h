@@ -38,7 +38,7 @@ int64_t next_changes(struct store *s, int64_t n);
 int64_t chat_number(struct store *s, const char *chat_id);
 int64_t user_number(struct store *s, const char *user_id);
 
-/* The user's row number, made with the id for a name if it is not known yet; negative errno. */
+/* The user's row number, made without a name if it is not known yet; negative errno. */
 int64_t user_number_ensure(struct store *s, const char *user_id);
 
 /* A message with its chat and author; `where` follows, e.g. "WHERE m.id = ?1". */
@@ -51,11 +51,12 @@ int64_t user_number_ensure(struct store *s, const char *user_id);
 /* Walks a SELECT_MESSAGE statement; `fn` as in store.h. 0 at the end, else what stopped it. */
 int each_message(struct store *s, struct db_stmt *stmt, store_message_fn fn, void *userdata);
 
-#define SELECT_CHAT_INFO                                                                          \
-	"SELECT c.id, p.id, p.name, w.name, w.picture_url, m.id, m.text, m.created_at, m.status," \
-	" c.unread, c.provisional, c.last_at, c.n"                                                \
-	" FROM chat c JOIN user p ON p.n = c.user"                                                \
-	" LEFT JOIN message m ON m.chat = c.n AND m.position = c.last_position"                   \
+#define SELECT_CHAT_INFO                                                                      \
+	"SELECT c.id, p.id, ifnull(p.name, p.id), ifnull(w.name, w.id), w.picture_url, m.id," \
+	" m.text, m.created_at, m.status,"                                                    \
+	" c.unread, c.provisional, c.last_at, c.n"                                            \
+	" FROM chat c JOIN user p ON p.n = c.user"                                            \
+	" LEFT JOIN message m ON m.chat = c.n AND m.position = c.last_position"               \
 	" LEFT JOIN user w ON w.n = m.user "
 
 int each_chat_info(struct db_stmt *stmt, store_chat_info_fn fn, void *userdata);

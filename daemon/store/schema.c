@@ -11,26 +11,29 @@
  * that exists. received_seq is the newest incoming message of that run. *_told is what the server
  * was told.
  */
+/* clang-format off: a table reads better a few columns a line than filled up to the margin */
 static const char chat_1[] =
 	"CREATE TABLE account("
-	"	only INTEGER PRIMARY KEY CHECK(only = 1), server TEXT NOT NULL, user_id TEXT NOT "
-	"NULL,"
-	"	user_name TEXT NOT NULL, password TEXT NOT NULL, device_id TEXT NOT NULL, token "
-	"TEXT,"
-	"	token_expires_at INTEGER NOT NULL DEFAULT 0, sync_state TEXT,"
-	"	refused INTEGER NOT NULL DEFAULT 0) STRICT;"
+	"	only INTEGER PRIMARY KEY CHECK(only = 1), server TEXT NOT NULL,"
+	"	user_id TEXT NOT NULL, user_name TEXT NOT NULL, password TEXT NOT NULL,"
+	"	device_id TEXT NOT NULL, token TEXT, token_expires_at INTEGER NOT NULL DEFAULT 0,"
+	"	sync_state TEXT, refused INTEGER NOT NULL DEFAULT 0) STRICT;"
+
 	"CREATE TABLE user("
-	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, picture_url "
-	"TEXT) STRICT;"
+	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT, picture_url TEXT) "
+	"STRICT;"
+	"CREATE INDEX user_unknown ON user(n) WHERE name IS NULL;"
+
 	"CREATE TABLE chat("
-	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user INTEGER NOT NULL REFERENCES "
-	"user,"
-	"	provisional INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL,"
-	"	last_position INTEGER, last_at INTEGER NOT NULL, unread INTEGER NOT NULL DEFAULT 0,"
+	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+	"	user INTEGER NOT NULL REFERENCES user, provisional INTEGER NOT NULL DEFAULT 0,"
+	"	created_at INTEGER NOT NULL, last_position INTEGER, last_at INTEGER NOT NULL,"
+	"	unread INTEGER NOT NULL DEFAULT 0,"
 	"	floor_seq INTEGER NOT NULL DEFAULT 0, last_seq INTEGER NOT NULL DEFAULT 0,"
-	"	server_seq INTEGER NOT NULL DEFAULT 0, received_seq INTEGER NOT NULL DEFAULT 0,"
-	"	received_told INTEGER NOT NULL DEFAULT 0, read_seq INTEGER NOT NULL DEFAULT 0,"
-	"	read_told INTEGER NOT NULL DEFAULT 0, peer_received_seq INTEGER NOT NULL DEFAULT 0,"
+	"	server_seq INTEGER NOT NULL DEFAULT 0,"
+	"	received_seq INTEGER NOT NULL DEFAULT 0, received_told INTEGER NOT NULL DEFAULT 0,"
+	"	read_seq INTEGER NOT NULL DEFAULT 0, read_told INTEGER NOT NULL DEFAULT 0,"
+	"	peer_received_seq INTEGER NOT NULL DEFAULT 0,"
 	"	peer_read_seq INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX chat_user ON chat(user);"
 	"CREATE INDEX chat_recent ON chat(last_at, n);"
@@ -40,34 +43,34 @@ static const char chat_1[] =
 	"CREATE INDEX chat_gap ON chat(n) WHERE server_seq > last_seq;"
 	"CREATE INDEX chat_unread ON chat(unread) WHERE unread > 0;"
 	"CREATE INDEX chat_provisional ON chat(n) WHERE provisional = 1;"
+
 	"CREATE TABLE message("
-	"	chat INTEGER NOT NULL REFERENCES chat, position INTEGER NOT NULL, id TEXT NOT NULL "
-	"UNIQUE,"
-	"	user INTEGER NOT NULL REFERENCES user, outgoing INTEGER NOT NULL, text TEXT NOT "
-	"NULL,"
-	"	status INTEGER NOT NULL, error_title TEXT, error_detail TEXT, created_at INTEGER "
-	"NOT NULL,"
-	"	attachments INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL, change INTEGER NOT "
-	"NULL,"
-	"	PRIMARY KEY(chat, position)) STRICT, WITHOUT ROWID;"
+	"	chat INTEGER NOT NULL REFERENCES chat, position INTEGER NOT NULL,"
+	"	id TEXT NOT NULL UNIQUE, user INTEGER NOT NULL REFERENCES user,"
+	"	outgoing INTEGER NOT NULL, text TEXT NOT NULL, status INTEGER NOT NULL,"
+	"	error_title TEXT, error_detail TEXT, created_at INTEGER NOT NULL,"
+	"	attachments INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL,"
+	"	change INTEGER NOT NULL, PRIMARY KEY(chat, position)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX message_change ON message(change);"
 	"CREATE INDEX message_outbox ON message(added) WHERE status IN (0, 4);"
+
 	"CREATE TABLE attachment("
-	"	id TEXT PRIMARY KEY, message TEXT NOT NULL, ordinal INTEGER NOT NULL, mime TEXT "
-	"NOT NULL,"
-	"	name TEXT, sha256 TEXT, url TEXT, preview_url TEXT, size INTEGER NOT NULL,"
-	"	preview_size INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,"
-	"	progress INTEGER NOT NULL DEFAULT 0, status INTEGER NOT NULL, outgoing INTEGER NOT "
-	"NULL,"
-	"	full_stored INTEGER NOT NULL DEFAULT 0, preview_stored INTEGER NOT NULL DEFAULT 0,"
+	"	id TEXT PRIMARY KEY, message TEXT NOT NULL, ordinal INTEGER NOT NULL,"
+	"	mime TEXT NOT NULL, name TEXT, sha256 TEXT, url TEXT, preview_url TEXT,"
+	"	size INTEGER NOT NULL, preview_size INTEGER NOT NULL,"
+	"	width INTEGER NOT NULL, height INTEGER NOT NULL,"
+	"	progress INTEGER NOT NULL DEFAULT 0, status INTEGER NOT NULL,"
+	"	outgoing INTEGER NOT NULL, full_stored INTEGER NOT NULL DEFAULT 0,"
+	"	preview_stored INTEGER NOT NULL DEFAULT 0,"
 	"	change INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX attachment_message ON attachment(message, ordinal);"
 	"CREATE INDEX attachment_change ON attachment(change) WHERE change > 0;"
 	"CREATE INDEX attachment_moving ON attachment(id) WHERE status IN (1, 2) OR"
 	"	(outgoing = 0 AND preview_stored = 0 AND status <> 3);"
+
 	"CREATE TABLE tombstone("
-	"	change INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, chat_id TEXT "
-	"NOT NULL) STRICT;";
+	"	change INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
+	"	id TEXT NOT NULL, chat_id TEXT NOT NULL) STRICT;";
 
 /*
  * linked: the attachment's row is known to be in the other database; what is not is looked into at
@@ -76,10 +79,11 @@ static const char chat_1[] =
 static const char media_1[] =
 	"CREATE TABLE blob("
 	"	n INTEGER PRIMARY KEY, attachment TEXT NOT NULL, variant INTEGER NOT NULL,"
-	"	size INTEGER NOT NULL DEFAULT 0, etag TEXT, slot TEXT, linked INTEGER NOT NULL,"
-	"	UNIQUE(attachment, variant)) STRICT;"
+	"	size INTEGER NOT NULL DEFAULT 0, etag TEXT, slot TEXT,"
+	"	linked INTEGER NOT NULL, UNIQUE(attachment, variant)) STRICT;"
 	"CREATE INDEX blob_loose ON blob(n) WHERE linked = 0;"
 	"CREATE TABLE chunk(n INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;";
+/* clang-format on */
 
 const struct db_migration chat_migrations[] = { { chat_1 } };
 const unsigned n_chat_migrations = ARRAY_SIZE(chat_migrations);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 
 #include "store/rows.h"
 
@@ -15,15 +16,15 @@ int64_t user_number_ensure(struct store *s, const char *user_id)
 
 	if (n != -ENOENT)
 		return n;
-	r = db_write(s->chat, "INSERT INTO user(id, name) VALUES(?1, ?1)", "s", user_id);
+	r = db_write(s->chat, "INSERT INTO user(id) VALUES(?1)", "s", user_id);
 	return r < 0 ? r : user_number(s, user_id);
 }
 
 int store_user_get(struct store *s, const char *user_id, store_user_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(
-		s->chat, &q, "SELECT id, name, picture_url FROM user WHERE id = ?1", "s", user_id);
+	int r = db_query(s->chat, &q,
+		"SELECT id, ifnull(name, id), picture_url FROM user WHERE id = ?1", "s", user_id);
 
 	if (r < 0)
 		return r;
@@ -68,4 +69,24 @@ int store_user_put(struct store *s, const struct user *u)
 	if (r > 0)
 		r = stamp_chats_of(s, user_number(s, u->id));
 	return r < 0 ? r : 0;
+}
+
+int store_user_next_unknown(struct store *s, char ret_user_id[65])
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->chat, &q, "SELECT id FROM user WHERE name IS NULL LIMIT 1", "");
+
+	if (r < 0)
+		return r;
+	r = db_step(q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	snprintf(ret_user_id, 65, "%s", db_column_text(q, 0));
+	return 0;
+}
+
+bool store_user_is_known(struct store *s, const char *user_id)
+{
+	return db_get_int(
+		s->chat, 0, "SELECT name IS NOT NULL FROM user WHERE id = ?1", "s", user_id);
 }

@@ -18,7 +18,7 @@ struct store_account {
 	const char *user_name;
 	const char *password;
 	const char *device_id;
-	const char *token;	/* NULL: none */
+	const char *token;      /* NULL: none */
 	const char *sync_state; /* NULL: never synchronised */
 	int64_t token_expires_at;
 	bool refused; /* the server did not accept the password any more */
@@ -35,6 +35,10 @@ int store_account_set_refused(struct store *s, bool refused);
 
 /* Inserts or updates; the chats that show the user are stamped when something visible changed. */
 int store_user_put(struct store *s, const struct user *u);
+
+/* A user of whom nothing but the id is known, and is shown; -ENOENT when there is none. */
+int store_user_next_unknown(struct store *s, char ret_user_id[65]);
+bool store_user_is_known(struct store *s, const char *user_id);
 
 /* What the sync needs to know of a chat. The id is a buffer, so that it may be kept. */
 struct store_chat_sync {

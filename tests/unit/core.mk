@@ -12,3 +12,5 @@ tests_unit_test_store_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs
 unit_tests += tests/unit/test-repository
 tests_unit_test_repository_LDADD = libchatd-repository.la libchatd-store.la libchatd-fake.la libchatd-service.la \
 	libchatd-preview.la libchatd-model.la $(db_test_libs)
+
+EXTRA_DIST += tests/unit/temporary.h
