@@ -300,6 +300,7 @@ void frame_handle(struct session *s, const char *text, size_t length)
 	struct envelope e = { 0 };
 	struct json_error error;
 
+	s->server->arrivals++;
 	s->server->stats.frames_in++;
 	if (json_parse(text, length, &o) < 0 ||
 		json_fields_decode(envelope_fields, o, false, &e, &error) < 0) {

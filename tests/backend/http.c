@@ -363,6 +363,7 @@ static int on_request(struct lws *wsi, struct exchange **slot, const char *path,
 	if (!x)
 		return -1;
 	*slot = x;
+	server->arrivals++;
 	if (method_of(wsi, &x->method) < 0 || len >= sizeof(x->path))
 		return -1;
 	memcpy(x->path, path, len);

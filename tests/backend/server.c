@@ -10,11 +10,13 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "http.h"
 #include "session.h"
 
 #define STOP_WITHIN_US (2 * LWS_USEC_PER_SEC)
+#define GATHER_US 10000
 #define DESCRIPTORS 65536 /* asked for; the hard limit may grant fewer */
 
 static void stop(struct server *server);
@@ -276,6 +278,24 @@ static int end_turn(struct server *server)
 	return 0;
 }
 
+/*
+ * A commit costs the same for one message as for a thousand, so what is coming in anyway is taken
+ * along, for a bounded time.
+ */
+static int gather(struct server *server)
+{
+	uint64_t until = clock_monotonic_us() + GATHER_US, before;
+
+	do {
+		before = server->arrivals;
+		if (store_committed(server->store, store_barrier(server->store)))
+			return 0;
+		if (lws_service(server->lws, -1) < 0)
+			return -EIO;
+	} while (server->arrivals != before && clock_monotonic_us() < until);
+	return 0;
+}
+
 int server_run(struct server *server)
 {
 	int r = 0;
@@ -283,7 +303,9 @@ int server_run(struct server *server)
 	while (r == 0 && !server->stopped) {
 		if (lws_service(server->lws, 0) < 0)
 			return -EIO;
-		r = end_turn(server);
+		r = gather(server);
+		if (r == 0)
+			r = end_turn(server);
 	}
 	return r;
 }

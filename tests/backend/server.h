@@ -42,6 +42,7 @@ struct server {
 	struct faults faults;
 	struct stats stats;
 	uint64_t connections; /* numbers connection ids */
+	uint64_t arrivals;    /* frames and requests that came in */
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, session) waking_sessions; /* have frames that the coming commit lets go */
 	TAILQ_HEAD(, exchange) exchanges;      /* requests under way */
