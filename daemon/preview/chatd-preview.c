@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,15 +112,23 @@ static int say_error(enum preview_error error, const char *text)
 
 /*
  * A file is read from its beginning, without moving its owner's offset; anything else as it comes.
+ * Whether reading it blocks is its owner's business too, so both ways are waited for.
  */
 static ssize_t read_some(int64_t at, bool seekable, void *to, size_t n)
 {
-	ssize_t got;
+	struct pollfd readable = { .fd = PREVIEW_FD_IMAGE, .events = POLLIN };
 
-	do
-		got = seekable ? pread(PREVIEW_FD_IMAGE, to, n, at) : read(PREVIEW_FD_IMAGE, to, n);
-	while (got < 0 && errno == EINTR);
-	return got < 0 ? -errno : got;
+	for (;;) {
+		ssize_t got = seekable ? pread(PREVIEW_FD_IMAGE, to, n, at)
+				       : read(PREVIEW_FD_IMAGE, to, n);
+
+		if (got >= 0)
+			return got;
+		if (errno == EAGAIN)
+			poll(&readable, 1, -1);
+		else if (errno != EINTR)
+			return -errno;
+	}
 }
 
 static int read_image(int64_t max_bytes, struct buffer *to)

@@ -291,6 +291,34 @@ def test_scales_down_and_never_up(convert):
     assert thin.image().size == (4096, 1) and Image.open(io.BytesIO(thin.preview)).size == (320, 1)
 
 
+def test_a_large_photo_fits_into_the_helpers_memory(convert):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = quarters((8000, 6000)).transpose(ORIENTATIONS[6])
+    check_done(convert(encode(turned, "JPEG", exif=exif)), (4096, 3072))
+    check_done(convert(encode(turned, "JPEG", exif=exif), "--original"), (8000, 6000))
+
+
+def test_it_works_shut_in(tmp_path):
+    """The first bytes of a result have come, the rest does not fit into the pipe: a look at it."""
+    (tmp_path / "image").write_bytes(encode(Image.effect_noise((600, 600), 90), "PNG"))
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'exec "$0" --quality=95 <image 3>&1 >line 4>preview', HELPER],
+        cwd=tmp_path, stdout=subprocess.PIPE)
+    with process:
+        first = process.stdout.read(1)
+        with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        with open(f"/proc/{process.pid}/limits", encoding="utf-8") as file:
+            limits = {line[:26].strip(): line[26:].split()[0] for line in file}
+        rest = process.stdout.read()
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert (limits["Max core file size"], limits["Max open files"]) == ("0", "0")
+    assert len(rest) > 65536
+    Image.open(io.BytesIO(first + rest)).load()
+    assert (tmp_path / "line").read_bytes().startswith(b"ok ")
+
+
 def test_quality_is_heard(convert):
     noise = encode(Image.effect_noise((200, 200), 80), "PNG")
     assert len(convert(noise, "--quality=20").full) * 2 < len(convert(noise, "--quality=95").full)

@@ -463,7 +463,7 @@ static void a_pipe_is_read_to_its_end(void **state)
 	ssize_t n = read(f->image, bytes, sizeof(bytes));
 	int fds[2];
 
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_int_equal(write(fds[1], bytes, 100), 100);
 	assert_int_equal(
 		preview_start(f->loop, &f->options, fds[0], on_preview, f, &f->preview), 0);
