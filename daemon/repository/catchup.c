@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Catching up. The changed chats are paged first and stored with the state of the page; from then
+ * Catching up. The changed chats are paged first, each page stored with its state, which the next
+ * one is asked from; the first sync lists all chats instead, newest first. From then
  * on what is missing is known to the store itself, as chats whose newest message on the server is
  * above the stored run, so that a crash costs nothing but the requests under way. Gaps that appear
  * in a live session are filled by the same code.
@@ -240,7 +241,9 @@ static int store_chats(struct repository *r, struct chat_page *page, bool first_
 	for (size_t i = 0; i < page->n_chats && e == 0; i++)
 		e = put_chat(r, &page->chats[i], page,
 			first_sync && !(first_page && i < FIRST_SYNC_CHATS));
-	if (e == 0 && first_page)
+	if (e < 0 || !first_sync)
+		return e < 0 ? e : store_account_set_sync_state(r->store, page->state);
+	if (first_page)
 		e = replace_string(&r->sync.first_state, page->state);
 	if (e == 0 && !page->more)
 		e = store_account_set_sync_state(r->store, r->sync.first_state);
@@ -296,6 +299,7 @@ static void on_chats_failed(struct repository *r, const struct problem *p)
 static void on_chats(void *userdata, const struct problem *problem, struct chat_page *page)
 {
 	struct repository *r = userdata;
+	bool first_sync = !load_state(r).known;
 	int e;
 
 	r->sync.chats_call = NULL;
@@ -305,7 +309,7 @@ static void on_chats(void *userdata, const struct problem *problem, struct chat_
 	}
 	e = store_begin(r->store);
 	if (e == 0) {
-		e = store_chats(r, page, !load_state(r).known);
+		e = store_chats(r, page, first_sync);
 		store_end(r->store, e < 0);
 	}
 	if (e < 0) {
@@ -313,7 +317,9 @@ static void on_chats(void *userdata, const struct problem *problem, struct chat_
 		return;
 	}
 	if (page->more && page->n_chats > 0) {
-		snprintf(r->sync.after_chat, ID_SIZE, "%s", page->chats[page->n_chats - 1].id);
+		if (first_sync)
+			snprintf(r->sync.after_chat, ID_SIZE, "%s",
+				page->chats[page->n_chats - 1].id);
 		request_chats(r);
 	} else {
 		r->sync.chats_done = true;
