@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks what the daemon says on its socket against its own description (rpc.discover).
 
-Clients ignore members that they do not know, since answers grow by them. Here nothing passes that is not described.
+Clients ignore members that they do not know, since answers grow by them. Here nothing passes that
+is not described.
 """
 
 import jsonschema
 
 # What JSON-RPC and the connection itself may answer to any request.
-ALWAYS = {"parse_error", "invalid_request", "method_not_found", "invalid_params", "denied", "too_large",
-          "storage_full"}
+ALWAYS = {"parse_error", "invalid_request", "method_not_found", "invalid_params", "denied",
+          "too_large", "storage_full"}
 
 
 def closed(schema):
@@ -55,7 +56,7 @@ class Contract:
         assert error["data"]["kind"] == known["kind"] and error["data"]["detail"]
         if method in self.methods and known["kind"] not in ALWAYS:
             allowed = [e["$ref"].rsplit("/", 1)[1] for e in self.methods[method]["errors"]]
-            assert known["kind"] in allowed, f"{method} does not say that it fails as {known['kind']}"
+            assert known["kind"] in allowed, f"{method} is not said to fail as {known['kind']}"
 
     def check_change(self, change):
         topic = self.topics[change["topic"]]
