@@ -7,3 +7,6 @@ check-integration: all
 	CHATD_BUILD='$(abs_top_builddir)' $(test_environment) $(PYTHON3) -m pytest -q -ra --tb=short \
 		-p no:cacheprovider --timeout=120 '$(srcdir)/tests/integration'
 .PHONY: check-integration
+
+EXTRA_DIST += tests/integration/test_preview.py
+include tests/integration/client.mk

@@ -17,5 +17,7 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 
+EXTRA_DIST += tests/unit/temporary.h
+
 # Every other program names its own libraries; these are the unit tests'.
 LDADD = libchatd-base.la $(CMOCKA_LIBS)

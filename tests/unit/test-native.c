@@ -38,11 +38,12 @@ struct fixture {
 	const struct step *steps;
 	size_t n_steps;
 	char requests[MAX_STEPS][8192]; /* of each connection, with its body */
-	char frames[MAX_STEPS][4096];	/* that came on a WebSocket, one a line */
-	atomic_uint served;		/* connections the server is through with */
+	char frames[MAX_STEPS][4096];   /* that came on a WebSocket, one a line */
+	atomic_uint served;             /* connections the server is through with */
 	char *server_url;
 	/* What the service told. */
-	unsigned connected, greeted, closed, messages, accepted, rejected, received, read, tokens, done;
+	unsigned connected, greeted, closed, messages, accepted, rejected, received, read, tokens,
+		done;
 	unsigned max_in_flight;
 	struct problem problem;
 	struct message message;
