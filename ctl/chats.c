@@ -110,6 +110,7 @@ int verb_chats(struct ctl *ctl, int argc, char **argv)
 		table_print(&t);
 	else if (r == CTL_OK)
 		fputs("No chats yet.\n", stderr);
+	fflush(stdout);
 	if (more)
 		fputs("There are more; --limit=N shows them.\n", stderr);
 	return r;

@@ -27,7 +27,7 @@ struct watch {
 	size_t n_chats, allocated;
 };
 
-static struct chat_info **find_chat(struct watch *w, const char *chat_id)
+static struct chat_info **find_chat(const struct watch *w, const char *chat_id)
 {
 	for (size_t i = 0; i < w->n_chats; i++)
 		if (strcmp(w->chats[i]->chat_id, chat_id) == 0)
@@ -49,6 +49,16 @@ static void remember(struct watch *w, const struct chat_info *info)
 		w->chats = must(realloc(w->chats, w->allocated * sizeof(*w->chats)));
 	}
 	w->chats[w->n_chats++] = chat_info_ref(info);
+}
+
+/* Every message changes its chat too; only what the message does not tell is worth a line. */
+static bool is_as_known(const struct watch *w, const struct chat_info *info)
+{
+	struct chat_info **known = find_chat(w, info->chat_id);
+
+	return known && (*known)->unread_count == info->unread_count &&
+		strcmp((*known)->username ? (*known)->username : "",
+			info->username ? info->username : "") == 0;
 }
 
 static void watch_clear(struct watch *w)
@@ -132,7 +142,7 @@ static void print_change(struct watch *w, const struct chat_change *c)
 	} else if (c->attachment) {
 		print_photo(w, c);
 	} else if (c->chat) {
-		snprintf(what, sizeof(what), "chat: %" PRId64 " unread", c->chat->unread_count);
+		snprintf(what, sizeof(what), "%" PRId64 " unread", c->chat->unread_count);
 		print_event(name_of(w, c->chat_id, c->chat->user_id), COLOUR_DIM, what);
 	} else if (c->connection) {
 		print_event("connection", COLOUR_DIM,
@@ -159,9 +169,12 @@ static void on_change(struct chat_client *client, const struct chat_error *error
 	if (ctl_is_json(w->ctl)) {
 		ctl_print_json(w->ctl, chat_change_to_json(change));
 	} else {
+		bool same = change->chat && is_as_known(w, change->chat);
+
 		if (change->chat)
 			remember(w, change->chat);
-		print_change(w, change);
+		if (!same)
+			print_change(w, change);
 	}
 	if (fflush(stdout) != 0) {
 		w->code = CTL_ERROR;

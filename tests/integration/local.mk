@@ -8,5 +8,13 @@ check-integration: all
 		-p no:cacheprovider --timeout=120 '$(srcdir)/tests/integration'
 .PHONY: check-integration
 
-EXTRA_DIST += tests/integration/test_preview.py
+EXTRA_DIST += \
+	tests/integration/api_contract.py \
+	tests/integration/people.py \
+	tests/integration/rpc.py \
+	tests/integration/test_conversation.py \
+	tests/integration/test_preview.py \
+	tests/integration/test_socket_events.py \
+	tests/integration/test_socket_methods.py \
+	tests/integration/test_socket_protocol.py
 include tests/integration/client.mk

@@ -225,7 +225,8 @@ def test_watch_for_people(fake, ctl):
         assert running.line().endswith(f"you             FAILED {sent['message_id']}: No")
         fake.chats["c-1"]["username"] = "Robert"
         fake.change("chat.updated", fake.chats["c-1"])
-        assert running.line().endswith("Robert          chat: 2 unread")
+        assert running.line().endswith("Robert          2 unread")
+        fake.change("chat.updated", fake.chats["c-1"])  # nothing new in it
         fake.change("connection", fake.state)
         assert running.line().endswith("connection      LIVE")
         fake.change("transfer.progress", {**fake.full_attachment("a-1"), "progress": 1000,

@@ -54,4 +54,3 @@ tests_unit_test_client_text_CFLAGS = $(client_test_cflags)
 tests_unit_test_client_text_LDADD = libchatctl.la $(client_test_libs)
 
 dist_check_SCRIPTS += tests/unit/check-client-symbols
-TESTS += tests/unit/check-client-symbols
