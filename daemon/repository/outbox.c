@@ -93,6 +93,7 @@ static int launch(struct repository *r, const struct message *m)
 struct look {
 	struct repository *repository;
 	unsigned seen;
+	char too_large[ID_SIZE]; /* a message that the network cannot carry */
 };
 
 static int consider(void *userdata, const struct message *m, int64_t number)
@@ -106,6 +107,8 @@ static int consider(void *userdata, const struct message *m, int64_t number)
 	if (!find_flight(&r->outbox, m->id) && !store_message_awaits_upload(r->store, m->id) &&
 		!store_chat_is_provisional(r->store, m->chat_id))
 		e = launch(r, m);
+	if (e == -EMSGSIZE)
+		snprintf(look->too_large, sizeof(look->too_large), "%s", m->id);
 	if (e < 0)
 		return e;
 	r->outbox.cursor = number;
@@ -114,6 +117,11 @@ static int consider(void *userdata, const struct message *m, int64_t number)
 }
 
 static void name_next_chat(struct repository *r);
+
+static const struct problem too_large = {
+	.class = PROBLEM_PERMANENT,
+	.title = (char *)"the message is too large for this network",
+};
 
 /* Sends what is PENDING and committed. What this turn has written waits for its commit. */
 static void on_flush(void *userdata, int error)
@@ -132,7 +140,9 @@ static void on_flush(void *userdata, int error)
 		look.seen = 0;
 		e = store_outbox_list(r->store, r->outbox.cursor, LOOK_AT, consider, &look);
 	} while (e == 0 && look.seen == LOOK_AT);
-	if (e < 0 && e != -ENOBUFS && e != -ENOTCONN)
+	if (e == -EMSGSIZE)
+		outbox_rejected(r, look.too_large, &too_large);
+	else if (e < 0 && e != -ENOBUFS && e != -ENOTCONN)
 		sync_restart(r, "the outbox could not be sent");
 	else
 		name_next_chat(r);

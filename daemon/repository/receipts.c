@@ -101,8 +101,8 @@ static void on_flush(void *userdata, int error)
 		return;
 	if (!store_is_committed(r->store))
 		barrier_after_commit(r->barrier, &r->receipts.flush);
-	else
-		store_receipts_due(r->store, tell, r);
+	else if (store_receipts_due(r->store, tell, r) == -ENOBUFS)
+		loop_timer_start_us(r->receipts.again, INTERVAL_US);
 }
 
 void receipts_schedule(struct repository *r)

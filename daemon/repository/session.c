@@ -171,7 +171,7 @@ static void on_closed(void *userdata, const struct problem *p)
 }
 
 /* An own message from another device says nothing of the peer, so an unknown chat is asked for. */
-static int ensure_chat(struct repository *r, const struct message *m, const struct user *author)
+static int ensure_chat(struct repository *r, const struct message *m)
 {
 	struct store_chat_sync known;
 	int e = store_chat_sync(r->store, m->chat_id, &known);
@@ -194,7 +194,7 @@ static int take_message(
 {
 	int e = author && author->name ? store_user_put(r->store, author) : 0;
 
-	e = e < 0 ? e : ensure_chat(r, m, author);
+	e = e < 0 ? e : ensure_chat(r, m);
 	if (e < 0)
 		return e;
 	transfers_plan(r, m, true);

@@ -228,6 +228,18 @@ def test_a_wrong_password_and_an_unknown_user(people):
     assert failed["message_id"] == sent["message_id"] and failed["error"]["title"]
 
 
+def test_a_text_that_no_frame_can_carry_fails_alone(people):
+    """65,536 control characters pass every limit of the API, and take six bytes each in JSON."""
+    alice, bob = people.sign_in("alice"), people.sign_in("bob")
+    alice.call("messages.send", user_id="bob", text="before")
+    alice.call("messages.send", user_id="bob", text="\x01" * 65536)
+    alice.call("messages.send", user_id="bob", text="\x01" * 20000)
+    alice.call("messages.send", user_id="bob", text="after")
+    until(lambda: bob.texts("alice") == ["before", "\x01" * 20000, "after"])
+    until(lambda: "FAILED" in {m["status"] for m in alice.messages("bob")})
+    assert alice.call("daemon.status")["outbox"] == {"pending": 0, "failed": 1}
+
+
 def test_old_history_comes_when_somebody_looks(people):
     alice = people.sign_in("alice")
     for n in range(120):
