@@ -3,6 +3,7 @@ unit_tests += \
 	tests/unit/test-convert \
 	tests/unit/test-http-client \
 	tests/unit/test-native \
+	tests/unit/test-native-backend \
 	tests/unit/test-ws-client
 
 net_test_server = tests/unit/net-server.c tests/unit/net-server.h
@@ -19,3 +20,5 @@ tests_unit_test_ws_client_LDADD = $(net_test_libs)
 
 tests_unit_test_native_SOURCES = tests/unit/test-native.c $(net_test_server)
 tests_unit_test_native_LDADD = $(native_test_libs)
+
+tests_unit_test_native_backend_LDADD = $(native_test_libs)
