@@ -373,6 +373,25 @@ void call_queue_next_of_batch(struct call_queue *q)
 	batch_end(q, b);
 }
 
+static unsigned count_fds(const struct call_list *list)
+{
+	struct call *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(c, list, entry)
+		n += c->rq.fds ? c->rq.fds->n : 0;
+	return n;
+}
+
+/* Requests that wait could otherwise keep most of what the process may have open. */
+static void limit_fds(struct call_queue *q, struct fd_list *fds)
+{
+	unsigned held = count_fds(&q->running) + count_fds(&q->held) + count_fds(&q->finished);
+
+	if (held + fds->n > PEER_FDS_MAX)
+		fd_list_drop(fds);
+}
+
 void call_queue_line(struct call_queue *q, struct line *line)
 {
 	_cleanup_(fd_list_unrefp) struct fd_list *fds = TAKE_PTR(line->fds);
@@ -380,6 +399,8 @@ void call_queue_line(struct call_queue *q, struct line *line)
 	struct rpc_error error;
 	int r = rpc_parse(line->data, line->len, &value, &error);
 
+	if (fds)
+		limit_fds(q, fds);
 	/* It may have held a password. */
 	sodium_memzero(line->data, line->len);
 	if (r < 0)

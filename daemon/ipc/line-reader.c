@@ -18,10 +18,17 @@ struct fd_list *fd_list_unref(struct fd_list *l)
 {
 	if (!l || --l->refs > 0)
 		return NULL;
-	for (unsigned i = 0; i < l->n; i++)
-		close(l->fds[i]);
+	fd_list_drop(l);
 	free(l);
 	return NULL;
+}
+
+void fd_list_drop(struct fd_list *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		close(l->fds[i]);
+	l->n = 0;
+	l->lost = true;
 }
 
 /* Moves what `from` holds behind what `to` holds, as far as there is room. */

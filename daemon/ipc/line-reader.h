@@ -26,7 +26,7 @@ struct fd_list {
 	unsigned n;
 	int fds[CHAT_FDS_MAX];
 	bool too_many; /* more came than are allowed, these were closed */
-	bool lost;     /* the kernel could not hand over all of them */
+	bool lost;     /* the kernel could not hand over all of them, or they were dropped */
 	uint64_t at;   /* of the reader */
 	TAILQ_ENTRY(fd_list) entry;
 };
@@ -39,6 +39,9 @@ static inline struct fd_list *fd_list_ref(struct fd_list *l)
 }
 struct fd_list *fd_list_unref(struct fd_list *l); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct fd_list *, fd_list_unref)
+
+/* Closes what is in the list, which is then one whose descriptors were lost. */
+void fd_list_drop(struct fd_list *l);
 
 TAILQ_HEAD(fd_list_head, fd_list);
 

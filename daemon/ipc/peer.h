@@ -27,6 +27,9 @@
 /* Requests of a peer between their line and their answer; more are left in the socket. */
 #define PEER_REQUESTS_MAX 64
 
+/* Descriptors that requests in flight may hold. */
+#define PEER_FDS_MAX 64
+
 struct peer {
 	struct api *api;
 	struct client client;

@@ -20,8 +20,7 @@ static int check_fds(const struct request *rq, struct rpc_error *e)
 		return -1;
 	}
 	if (rq->fds->lost) {
-		rpc_error_set(
-			e, CHAT_ERROR_BUSY, "descriptors were lost on the way: too many are open");
+		rpc_error_set(e, CHAT_ERROR_BUSY, "too many descriptors are open: these were lost");
 		return -1;
 	}
 	return 0;

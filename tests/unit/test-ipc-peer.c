@@ -621,6 +621,33 @@ static void descriptors_that_are_missing_or_too_many_are_errors(void **state)
 	close(photo);
 }
 
+static void waiting_requests_hold_few_descriptors(void **state)
+{
+	int fds[16], photo = make_photo("x"), codes[3] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = photo;
+	fake.asynchronous = true;
+	for (int i = 0; i < 7; i++)
+		send_photo("[{\"fd\":0}]", fds, 16);
+	fake_settle();
+	/* The first has handed over what it had, four wait with theirs. */
+	assert_true(test_count_fds() < fds_before + 80);
+	assert_int_equal(fake.n_pending, 1);
+	for (int i = 0; i < 5; i++) {
+		fake_answer(NULL);
+		fake_settle();
+	}
+	for (int i = 0; i < 7; i++) {
+		int code = read_code("1");
+
+		codes[code == 0 ? 0 : code == CHAT_ERROR_BUSY ? 1 : 2]++;
+	}
+	assert_int_equal(codes[0], 5);
+	assert_int_equal(codes[1], 2);
+	close(photo);
+}
+
 static void a_batch_shares_its_descriptors(void **state)
 {
 	static const char line[] =
@@ -743,6 +770,7 @@ int main(void)
 		test(large_answers_stop_further_requests),
 		test(descriptors_travel_with_their_request),
 		test(descriptors_that_are_missing_or_too_many_are_errors),
+		test(waiting_requests_hold_few_descriptors),
 		test(a_batch_shares_its_descriptors),
 		test(a_descriptor_comes_with_the_answer),
 		test(a_descriptor_nobody_takes_is_closed),

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos through the socket, with the real helper and the loopback backend behind it."""
+
+import os
+import struct
+import zlib
+
+import pytest
+
+import rpc
+from people import People, until
+
+pytestmark = pytest.mark.skipif(not rpc.has_demo(), reason="this chatd serves no account")
+
+
+def png(width, height):
+    """A picture of noise, so that it does not compress to nothing."""
+    def chunk(kind, data):
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    rows = b"".join(b"\0" + os.urandom(3 * width) for _ in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) +
+            chunk(b"IEND", b""))
+
+
+@pytest.fixture
+def people(tmp_path):
+    with People(tmp_path) as people:
+        yield people
+
+
+def test_a_text_behind_a_photo_stays_behind_it(people, tmp_path):
+    """The photo takes a while to be prepared; what was written after it must not overtake it."""
+    alice = people.sign_in("alice")
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png(1200, 900))
+    with alice.connect() as client, open(photo, "rb") as file:
+        first = client.start("messages.send", fds=[file.fileno()], user_id="bob", text="look",
+                             attachments=[{"fd": 0}])
+        second = client.start("messages.send", user_id="bob", text="nice, is it not?")
+        client.finish(second)
+        client.finish(first)
+    until(lambda: alice.texts("bob") == ["look", "nice, is it not?"])
+
+
+def test_one_descriptor_in_several_messages_of_a_batch(people, tmp_path):
+    alice = people.sign_in("alice")
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png(20, 10))
+    with alice.connect() as client, open(photo, "rb") as file:
+        client.send_value([{"jsonrpc": "2.0", "id": n, "method": "messages.send", "params": {
+            "user_id": "bob", "attachments": [{"fd": 0}]}} for n in range(3)], fds=[file.fileno()])
+        answers = client.read()
+    photos = [answer["result"]["attachments"][0] for answer in answers]
+    assert {(p["width"], p["height"]) for p in photos} == {(20, 10)}
+    assert len({p["attachment_id"] for p in photos}) == 3
