@@ -20,6 +20,8 @@
 
 struct watch {
 	struct ctl *ctl;
+	const char **topics, **only_chats; /* NULL: all */
+	bool has_reconnected;
 	bool done;
 	int code;
 	bool was_lost;
@@ -157,10 +159,29 @@ static void print_change(struct watch *w, const struct chat_change *c)
 }
 
 static void on_change(struct chat_client *client, const struct chat_error *error,
+	const struct chat_change *change, void *userdata);
+
+static int subscribe(struct watch *w, int64_t since)
+{
+	return chat_client_subscribe(w->ctl->client, w->topics, w->only_chats, since, on_change, w);
+}
+
+/* A daemon that came back with another database does not know the position in the old one. */
+static bool begin_anew(struct watch *w, const struct chat_error *error)
+{
+	if (error->code != CHAT_CLIENT_ERROR_INVALID || !w->has_reconnected)
+		return false;
+	fputs("chatctl: chatd has other data now; following from here on\n", stderr);
+	return subscribe(w, -1) == 0;
+}
+
+static void on_change(struct chat_client *client, const struct chat_error *error,
 	const struct chat_change *change, void *userdata)
 {
 	struct watch *w = userdata;
 
+	if (error && begin_anew(w, error))
+		return;
 	if (error) {
 		w->code = ctl_fail_with(w->ctl, error);
 		w->done = true;
@@ -191,6 +212,7 @@ static void on_state(struct chat_client *client, enum chat_client_state state,
 		fputs("chatctl: the connection to chatd was lost; waiting for it\n", stderr);
 	else if (state == CHAT_CLIENT_CONNECTED && w->was_lost)
 		fputs("chatctl: chatd is back\n", stderr);
+	w->has_reconnected |= w->was_lost;
 	if (state != CHAT_CLIENT_GREETING)
 		w->was_lost = state == CHAT_CLIENT_DISCONNECTED;
 }
@@ -231,9 +253,10 @@ int verb_watch(struct ctl *ctl, int argc, char **argv)
 		return r;
 	if (target.info)
 		chats[0] = target.info->chat_id;
+	w.topics = list ? topics : NULL;
+	w.only_chats = chats[0] ? chats : NULL;
 	chat_client_set_state_callback(ctl->client, on_state, &w);
-	if (chat_client_subscribe(ctl->client, list ? topics : NULL, chats[0] ? chats : NULL,
-		    ctl->options.since, on_change, &w) < 0)
+	if (subscribe(&w, ctl->options.since) < 0)
 		return ctl_fail(ctl);
 	ctl_wait(ctl, &w.done, -1);
 	return w.code;

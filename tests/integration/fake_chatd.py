@@ -406,6 +406,8 @@ class FakeChatd:
 
     def do_events_subscribe(self, connection, params, fds):
         since = params.get("since", self.seq)
+        if since > self.seq:
+            raise RpcError("invalid", "'since' is ahead of the newest change; list anew")
         connection.topics = params.get("topics")
         connection.chats = params.get("chats")
         connection.position = since
@@ -414,7 +416,7 @@ class FakeChatd:
             for seq, topic, data in self.log:
                 if seq > since:
                     self._tell(connection, seq, topic, data)
-        return {"seq": self.seq}, (), catch_up
+        return {"seq": since}, (), catch_up
 
     def do_events_unsubscribe(self, connection, params, fds):
         connection.position = None

@@ -252,6 +252,23 @@ def test_watch_survives_the_daemon(fake, ctl):
         assert fake.params("events.subscribe")[1] == {"since": first}
 
 
+def test_watch_goes_on_with_another_database(fake, ctl):
+    with ctl.start("watch", "--json", "--topics=message.added") as running:
+        fake.wait_for(lambda: fake.connections and fake.connections[0].position is not None)
+        fake.stop()
+        fake.seq, fake.log = 0, []
+        fake.start()
+        assert "was lost" in running.error_line()
+        assert "is back" in running.error_line()
+        assert "other data" in running.error_line()
+        fake.wait_for(lambda: fake.connections and fake.connections[0].position is not None)
+        fake.add_message("c-1", "hi")
+        assert running.json_line()["seq"] == 1
+    assert fake.params("events.subscribe")[2] == {"topics": ["message.added"]}
+    result = ctl("watch", "--since=1000", "--json")
+    assert result.code == 1 and result.error["kind"] == "invalid"
+
+
 # photo
 
 JPEG = b"\xff\xd8\xff" + bytes(range(256)) * 1000
