@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	tests/integration/chatctl_support.py \
 	tests/integration/fake_chatd.py \
+	tests/integration/test_chatctl_daemon.py \
 	tests/integration/test_chatctl_doing.py \
 	tests/integration/test_chatctl_reading.py \
 	tests/integration/test_libclient_examples.py \
