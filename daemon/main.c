@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <sodium.h>
@@ -15,6 +16,8 @@
 #include "ipc/ipc.h"
 #include "manager.h"
 #include "settings.h"
+
+#define MANY_FILES 4096
 
 #define EXIT_USAGE 2
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h: a restart would not help */
@@ -148,6 +151,17 @@ static void guard_memory(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Each frontend takes a descriptor; the usual limit is for programs that select(). */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= MANY_FILES)
+		return;
+	limit.rlim_cur = limit.rlim_max < MANY_FILES ? limit.rlim_max : MANY_FILES;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve(const struct config *c)
 {
 	_cleanup_(manager_freep) struct manager *m = NULL;
@@ -171,6 +185,7 @@ int main(int argc, char **argv)
 
 	log_init("chatd");
 	guard_memory();
+	allow_many_files();
 	status = parse(&c, argc, argv);
 	if (status < 0 && sodium_init() < 0)
 		status = EXIT_FAILURE;

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 import rpc
-from people import People, until
+from people import People
 
 pytestmark = pytest.mark.skipif(not rpc.has_demo(), reason="this chatd serves no account")
 
@@ -31,18 +31,21 @@ def people(tmp_path):
         yield people
 
 
-def test_a_text_behind_a_photo_stays_behind_it(people, tmp_path):
-    """The photo takes a while to be prepared; what was written after it must not overtake it."""
+def test_messages_are_taken_over_in_their_order(people, tmp_path):
+    """A photo takes a while to be prepared; the text behind it waits for that."""
     alice = people.sign_in("alice")
     photo = tmp_path / "photo.png"
     photo.write_bytes(png(1200, 900))
     with alice.connect() as client, open(photo, "rb") as file:
-        first = client.start("messages.send", fds=[file.fileno()], user_id="bob", text="look",
+        chat = client.call("chats.create", user_id="bob")["chat_id"]
+        client.call("events.subscribe", topics=["message.added"])
+        first = client.start("messages.send", fds=[file.fileno()], chat_id=chat, text="look",
                              attachments=[{"fd": 0}])
-        second = client.start("messages.send", user_id="bob", text="nice, is it not?")
+        second = client.start("messages.send", chat_id=chat, text="nice, is it not?")
         client.finish(second)
         client.finish(first)
-    until(lambda: alice.texts("bob") == ["look", "nice, is it not?"])
+        added = [client.next_change()["data"]["text"] for _ in range(2)]
+    assert added == ["look", "nice, is it not?"]
 
 
 def test_one_descriptor_in_several_messages_of_a_batch(people, tmp_path):
