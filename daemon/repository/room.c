@@ -19,18 +19,21 @@ struct history_load {
 	TAILQ_ENTRY(history_load) entry;
 };
 
-static int exists(void *userdata, const struct chat_info *c)
+/*
+ * The id that a chat goes by now; it may have been named by the server since the caller learnt it.
+ */
+static int resolve_chat(
+	struct repository *r, const char *chat_id, char ret_id[ID_SIZE], struct failure *f)
 {
-	return 0;
-}
-
-static int check_chat(struct repository *r, const char *chat_id, struct failure *f)
-{
-	int e = chat_id ? store_chat_get(r->store, chat_id, exists, NULL) : 0;
+	struct store_chat_sync known;
+	int e = store_chat_sync(r->store, chat_id, &known);
 
 	if (e == -ENOENT)
 		return failure_set(f, FAILURE_NOT_FOUND, "there is no chat with this id");
-	return e < 0 ? failure_from_errno(f, e) : 0;
+	if (e < 0)
+		return failure_from_errno(f, e);
+	memcpy(ret_id, known.id, ID_SIZE);
+	return 0;
 }
 
 struct twin {
@@ -143,22 +146,26 @@ static int send_text(
 }
 
 /* 1: `fn` will be called later; 0: the message is stored; negative: a failure. */
-static int take(struct repository *r, const struct room_send *m, char *message_id,
-	repository_id_fn fn, void *userdata, struct failure *f)
+static int take(struct repository *r, struct room_send *m, char *message_id, repository_id_fn fn,
+	void *userdata, struct failure *f)
 {
+	char chat_id[ID_SIZE];
 	int e;
 
 	if (!r->account.signed_in)
 		return failure_from_errno(f, -EKEYEXPIRED);
 	e = check_content(m, f);
+	if (e == 0 && m->chat_id) {
+		e = resolve_chat(r, m->chat_id, chat_id, f);
+		m->chat_id = chat_id;
+	}
 	e = e < 0 ? e : check_repeat(r, m, f);
 	if (e != 0)
 		return e < 0 ? e : 0;
-	e = check_chat(r, m->chat_id, f);
-	if (e < 0)
-		return e;
 	if (m->n_photos == 0)
 		return send_text(r, m, message_id, f);
+	if (!m->message_id)
+		m->message_id = message_id;
 	photos_import(r, m, fn, userdata);
 	return 1;
 }
@@ -174,8 +181,6 @@ void room_send(struct repository *r, const struct room_send *m, repository_id_fn
 		snprintf(message_id, sizeof(message_id), "%s", m->message_id);
 	else
 		uuid7_generate(message_id);
-	if (!m->message_id && m->n_photos > 0)
-		copy.message_id = message_id;
 	e = take(r, &copy, message_id, fn, userdata, &failure);
 	if (e <= 0)
 		fn(userdata, e < 0 ? &failure : NULL, e < 0 ? NULL : message_id);
@@ -233,8 +238,8 @@ static void on_history(void *userdata, const struct problem *p, struct message_p
 	load_end(l, e < 0 ? &failure : NULL);
 }
 
-static int ask_history(struct repository *r, const struct store_chat_sync *known,
-	const char *chat_id, int64_t limit, repository_done_fn fn, void *userdata)
+static int ask_history(struct repository *r, const struct store_chat_sync *known, int64_t limit,
+	repository_done_fn fn, void *userdata)
 {
 	struct history_load *l = calloc(1, sizeof(*l));
 	int e;
@@ -242,11 +247,11 @@ static int ask_history(struct repository *r, const struct store_chat_sync *known
 	if (!l)
 		return -ENOMEM;
 	*l = (struct history_load){ .repository = r, .fn = fn, .userdata = userdata };
-	snprintf(l->chat_id, sizeof(l->chat_id), "%s", chat_id);
+	snprintf(l->chat_id, sizeof(l->chat_id), "%s", known->id);
 	TAILQ_INSERT_TAIL(&r->history_loads, l, entry);
 	e = r->service->room->list_messages(r->service,
 		&(struct message_page_query){
-			.chat_id = chat_id,
+			.chat_id = known->id,
 			.before_id = known->floor_id[0] ? known->floor_id : NULL,
 			.limit = limit > MIN_PAGE ? limit : MIN_PAGE,
 		},
@@ -288,7 +293,7 @@ void room_load_history(struct repository *r, const char *chat_id, const char *be
 	}
 	if (here < limit && older_exists(&known) && session_is_up(r) &&
 		(r->service->capabilities & SERVICE_HISTORY_PAGING) &&
-		ask_history(r, &known, chat_id, limit, fn, userdata) == 0)
+		ask_history(r, &known, limit, fn, userdata) == 0)
 		return;
 	fn(userdata, NULL);
 }

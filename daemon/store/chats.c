@@ -10,7 +10,10 @@
 
 int64_t chat_number(struct store *s, const char *chat_id)
 {
-	return db_get_int(s->chat, -ENOENT, "SELECT n FROM chat WHERE id = ?1", "s", chat_id);
+	return db_get_int(s->chat, -ENOENT,
+		"SELECT n FROM chat WHERE id = ?1 UNION ALL SELECT n FROM chat WHERE former_id = ?1"
+		" LIMIT 1",
+		"s", chat_id);
 }
 
 static int emit_chat_info(struct db_stmt *q, store_chat_info_fn fn, void *userdata)
@@ -105,7 +108,8 @@ static int one_chat_info(struct db_stmt *q, store_chat_info_fn fn, void *userdat
 int store_chat_get(struct store *s, const char *chat_id, store_chat_info_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(s->chat, &q, SELECT_CHAT_INFO "WHERE c.id = ?1", "s", chat_id);
+	int r = db_query(
+		s->chat, &q, SELECT_CHAT_INFO "WHERE c.n = ?1", "i", chat_number(s, chat_id));
 
 	return r < 0 ? r : one_chat_info(q, fn, userdata);
 }
@@ -157,9 +161,9 @@ int store_chat_sync(struct store *s, const char *chat_id, struct store_chat_sync
 	int r = db_query(s->chat, &q,
 		"SELECT c.floor_seq, c.last_seq, c.server_seq,"
 		" (SELECT id FROM message WHERE chat = c.n AND position = c.last_seq),"
-		" (SELECT id FROM message WHERE chat = c.n AND position = c.floor_seq)"
-		" FROM chat c WHERE c.id = ?1",
-		"s", chat_id);
+		" (SELECT id FROM message WHERE chat = c.n AND position = c.floor_seq), c.id"
+		" FROM chat c WHERE c.n = ?1",
+		"i", chat_number(s, chat_id));
 
 	if (r < 0)
 		return r;
@@ -173,6 +177,7 @@ int store_chat_sync(struct store *s, const char *chat_id, struct store_chat_sync
 	};
 	last_id = db_column_text(q, 3);
 	floor_id = db_column_text(q, 4);
+	snprintf(ret->id, sizeof(ret->id), "%s", db_column_text(q, 5));
 	snprintf(ret->last_id, sizeof(ret->last_id), "%s", last_id ? last_id : "");
 	snprintf(ret->floor_id, sizeof(ret->floor_id), "%s", floor_id ? floor_id : "");
 	return 0;
@@ -294,7 +299,8 @@ static int name_provisional(struct store *s, const struct chat *c, int64_t user)
 			    "iii", chat, next_changes(s, span), POSITION_PENDING);
 	r = r < 0 ? r
 		  : db_write(s->chat,
-			    "UPDATE chat SET id = ?2, provisional = 0, change = ?3 WHERE n = ?1",
+			    "UPDATE chat SET former_id = id, id = ?2, provisional = 0, change = ?3 "
+			    "WHERE n = ?1",
 			    "isi", chat, c->id, next_change(s));
 	return r < 0 ? r : 1;
 }

@@ -10,8 +10,8 @@ static int find_watermark(struct store *s, const char *chat_id, const char *mess
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
 		"SELECT m.chat, m.position FROM message m JOIN chat c ON c.n = m.chat"
-		" WHERE m.id = ?2 AND c.id = ?1",
-		"ss", chat_id, message_id);
+		" WHERE m.id = ?2 AND c.n = ?1",
+		"is", chat_number(s, chat_id), message_id);
 
 	if (r < 0)
 		return r;

@@ -8,8 +8,9 @@
  * twice.
  *
  * chat: floor_seq to last_seq is the run of history stored without a gap; server_seq the newest
- * that exists. received_seq is the newest incoming message of that run. *_told is what the server
- * was told.
+ * that exists. former_id is what a chat that began here was called before the server named it: who
+ * has that id in hand may go on using it. received_seq is the newest incoming message of that run.
+ * *_told is what the server was told.
  */
 /* clang-format off: a table reads better a few columns a line than filled up to the margin */
 static const char chat_1[] =
@@ -25,7 +26,7 @@ static const char chat_1[] =
 	"CREATE INDEX user_unknown ON user(n) WHERE name IS NULL;"
 
 	"CREATE TABLE chat("
-	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+	"	n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, former_id TEXT UNIQUE,"
 	"	user INTEGER NOT NULL REFERENCES user, provisional INTEGER NOT NULL DEFAULT 0,"
 	"	created_at INTEGER NOT NULL, last_position INTEGER, last_at INTEGER NOT NULL,"
 	"	unread INTEGER NOT NULL DEFAULT 0,"

@@ -42,6 +42,7 @@ bool store_user_is_known(struct store *s, const char *user_id);
 
 /* What the sync needs to know of a chat. The id is a buffer, so that it may be kept. */
 struct store_chat_sync {
+	char id[65]; /* its present one, by whatever it was asked for */
 	int64_t floor_seq, last_seq, server_seq;
 	char last_id[65];  /* of the message at last_seq; "" when there is none */
 	char floor_id[65]; /* of the one at floor_seq */

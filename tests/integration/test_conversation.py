@@ -228,6 +228,21 @@ def test_a_wrong_password_and_an_unknown_user(people):
     assert failed["message_id"] == sent["message_id"] and failed["error"]["title"]
 
 
+def test_the_first_id_of_a_chat_stays_good(people):
+    """A chat begun here is named by the server a moment later; who has its first id may use it."""
+    alice, bob = people.sign_in("alice"), people.sign_in("bob")
+    first = alice.call("messages.send", user_id="bob", text="1", message_id="m-1")["chat_id"]
+    until(lambda: bob.texts("alice") == ["1"])
+    assert alice.chat_with("bob") != first
+    with alice.connect() as client:
+        send_photo(client, PHOTO, chat_id=first)
+    again = alice.call("messages.send", chat_id=first, text="1", message_id="m-1")
+    assert again["message_id"] == "m-1"
+    until(lambda: bob.texts("alice") == ["1", "look"])
+    assert [m["text"] for m in alice.call("messages.list", chat_id=first)["messages"]] == ["1", "look"]
+    alice.call("messages.mark_read", chat_id=first, message_id="m-1")
+
+
 def test_a_text_that_no_frame_can_carry_fails_alone(people):
     """65,536 control characters pass every limit of the API, and take six bytes each in JSON."""
     alice, bob = people.sign_in("alice"), people.sign_in("bob")
