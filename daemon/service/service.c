@@ -22,6 +22,9 @@ void chat_page_clear(struct chat_page *p)
 	free(p->chats);
 	free_users(p->users, p->n_users);
 	message_array_free(p->messages, p->n_messages);
+	for (size_t i = 0; i < p->n_removed; i++)
+		free(p->removed[i]);
+	free(p->removed);
 	free(p->state);
 	*p = (struct chat_page){ 0 };
 }

@@ -92,7 +92,10 @@ struct service_events {
 	void (*on_accepted)(void *userdata, const char *message_id, const char *chat_id,
 		int64_t seq, int64_t created_at);
 
-	/* The network refused the message for good. */
+	/*
+	 * The network refused the message: for good, unless the problem is TRANSIENT, when the same
+	 * may be sent again later.
+	 */
 	void (*on_rejected)(void *userdata, const char *message_id, const struct problem *problem);
 
 	/* The peer's device has everything up to and including `message_id`. Second level. */
@@ -154,6 +157,8 @@ struct chat_page {
 	size_t n_users;
 	struct message *messages; /* the chats' last ones */
 	size_t n_messages;
+	char **removed; /* ids of chats that left the list since changed_after */
+	size_t n_removed;
 	char *state; /* for the next changed_after */
 	bool more;
 };

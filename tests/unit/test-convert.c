@@ -238,6 +238,8 @@ static void a_chat_page(void **state)
 	assert_true(p.messages[0].outgoing);
 	assert_true(p.more);
 	assert_string_equal(p.state, "s-1");
+	assert_int_equal(p.n_removed, 1);
+	assert_string_equal(p.removed[0], "c9");
 	chat_page_clear(&p);
 	cJSON_Delete(o);
 }
@@ -384,6 +386,12 @@ static void what_does_not_fit_is_refused(void **state)
 			"{\"chats\":[],\"attachments\":[" ATTACHMENT
 			",7],\"more\":false,\"state\":\"s\"}",
 			"object" },
+		{ try_chat_page,
+			"{\"chats\":[],\"removed\":[\"c1\",7],\"more\":false,\"state\":\"s\"}",
+			"'removed'" },
+		{ try_chat_page,
+			"{\"chats\":[],\"removed\":[\"c 1\"],\"more\":false,\"state\":\"s\"}",
+			"'removed'" },
 		{ try_message_page, "{\"more\":false}", "'messages'" },
 		{ try_message_page, "{\"messages\":[" MESSAGE "]}", "'more'" },
 		{ try_message_page, "{\"messages\":[\"m1\"],\"more\":false}", "object" },

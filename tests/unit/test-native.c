@@ -50,6 +50,7 @@ struct fixture {
 	char author[65], text[200], ids[3][65];
 	int64_t numbers[2];
 	char token[100];
+	enum problem_class classes[4]; /* of rejections */
 	void (*in_event)(struct fixture *f);
 	void (*in_connected)(struct fixture *f);
 	void (*in_done)(struct fixture *f);
@@ -131,6 +132,7 @@ static void on_rejected(void *userdata, const char *message_id, const struct pro
 	struct fixture *f = userdata;
 
 	f->rejected++;
+	f->classes[f->rejected % ARRAY_SIZE(f->classes)] = p->class;
 	snprintf(f->ids[0], sizeof(f->ids[0]), "%s", message_id);
 	keep(f, p);
 	tell(f);
@@ -389,6 +391,9 @@ static void what_the_server_tells(void **state)
 			"\"message_id\":\"m3\",\"chat_id\":\"c1\",\"seq\":9,\"created_at\":77"),
 		FRAME("MSG_ACK",
 			"\"message_id\":\"m4\",\"error\":{\"title\":\"No\",\"status\":503}"),
+		FRAME("MSG_ACK",
+			"\"message_id\":\"m4\",\"error\":{\"title\":\"No\",\"status\":409}"),
+		FRAME("MSG_ACK", "\"message_id\":\"m4\",\"error\":{}"),
 		FRAME("MSG_RECEIVED", "\"chat_id\":\"c1\",\"message_id\":\"m5\""),
 		FRAME("MSG_READ", "\"chat_id\":\"c1\",\"message_id\":\"m6\",\"user_id\":\"u2\""),
 		FRAME("BYE", "\"reason\":\"maintenance\",\"retry_after_s\":12"),
@@ -409,7 +414,10 @@ static void what_the_server_tells(void **state)
 	assert_int_equal(f->accepted, 1);
 	assert_int_equal(f->numbers[0], 9);
 	assert_int_equal(f->numbers[1], 77);
-	assert_int_equal(f->rejected, 1);
+	assert_int_equal(f->rejected, 3);
+	assert_int_equal(f->classes[1], PROBLEM_TRANSIENT);
+	assert_int_equal(f->classes[2], PROBLEM_PERMANENT);
+	assert_int_equal(f->classes[3], PROBLEM_PERMANENT);
 	assert_int_equal(f->received, 1);
 	assert_int_equal(f->read, 1);
 	assert_string_equal(f->ids[0], "m6");
@@ -1297,7 +1305,7 @@ static void downloads_that_lie(void **state)
 			"efghij" },
 		{ "200 OK", NULL, "abcdefghijk" },
 		{ "404 Not Found", NULL, "{\"title\":\"Gone\"}" },
-		{ "302 Found", "Location: /other\r\n" },
+		{ "302 Found" },
 	};
 	static const enum problem_class classes[] = { PROBLEM_TRANSIENT, PROBLEM_TRANSIENT,
 		PROBLEM_TRANSIENT, PROBLEM_PERMANENT, PROBLEM_PERMANENT, PROBLEM_PERMANENT,
@@ -1335,11 +1343,52 @@ static void the_token_stays_with_the_api(void **state)
 	assert_int_equal(net_server_connections(f->server), 0);
 }
 
+static void a_download_is_followed_without_the_token(void **state)
+{
+	static const struct step steps[] = {
+		{ "307 Temporary Redirect", "Location: /elsewhere?k=1\r\n" },
+		{ "206 Partial Content", "ETag: \"e1\"\r\nContent-Range: bytes 1-2/3\r\n", "bc" },
+	};
+	struct fixture *f = *state;
+
+	start(f, steps, "t0k");
+	download(f, "/b", 3, 1, "\"e1\"");
+	WAIT_FOR(f, f->done);
+	assert_null(f->problem.title);
+	assert_bytes(f, "bc");
+	assert_non_null(strstr(f->requests[0], "Bearer t0k\r\n"));
+	assert_non_null(strstr(f->requests[1], "GET /elsewhere?k=1 "));
+	assert_non_null(strstr(f->requests[1], "\r\nRange: bytes=1-\r\n"));
+	assert_null(strstr(f->requests[1], "t0k"));
+}
+
+static void a_download_is_not_followed_for_ever(void **state)
+{
+	static const struct step steps[] = {
+		{ "302 Found", "Location: /b\r\n" },
+		{ "302 Found", "Location: /b\r\n" },
+		{ "302 Found", "Location: /b\r\n" },
+		{ "302 Found", "Location: /b\r\n" },
+		{ "302 Found", "Location: http://192.0.2.1/\r\n" },
+	};
+	struct fixture *f = *state;
+
+	start(f, steps, "t");
+	download(f, "/b", 3, 0, NULL);
+	WAIT_FOR(f, f->done);
+	assert_int_equal(f->problem.class, PROBLEM_PERMANENT);
+	assert_int_equal(net_server_connections(f->server), 4);
+	download(f, "/b", 3, 0, NULL);
+	WAIT_FOR(f, f->done == 2);
+	assert_int_equal(f->problem.class, PROBLEM_PERMANENT);
+	assert_non_null(strstr(f->problem.title, "https"));
+}
+
 static void places_not_to_download_from(void **state)
 {
 	static const struct step steps[] = { { 0 } };
-	static const char *const urls[] = { "http://192.0.2.1/bytes", "file:///etc/passwd",
-		"ftp://127.0.0.1/" };
+	static const char *const urls[] = { "http://a b/", "http://192.0.2.1/bytes",
+		"file:///etc/passwd", "ftp://127.0.0.1/" };
 	struct fixture *f = *state;
 
 	start(f, steps, "t");
@@ -1351,7 +1400,7 @@ static void places_not_to_download_from(void **state)
 	/* A server elsewhere cannot send this side to services on its own machine. */
 	sign_in(f, "https://chat.example", "t");
 	download(f, "http://127.0.0.1:9/", 3, 0, NULL);
-	WAIT_FOR(f, f->done == 4);
+	WAIT_FOR(f, f->done == ARRAY_SIZE(urls) + 1);
 	assert_int_equal(f->problem.class, PROBLEM_PERMANENT);
 	assert_int_equal(net_server_connections(f->server), 0);
 }
@@ -1733,6 +1782,8 @@ int main(int argc, char **argv)
 		TEST(weak_etags_are_not_gone_on_from),
 		TEST(downloads_that_lie),
 		TEST(the_token_stays_with_the_api),
+		TEST(a_download_is_followed_without_the_token),
+		TEST(a_download_is_not_followed_for_ever),
 		TEST(places_not_to_download_from),
 		TEST(a_sink_that_fails),
 		TEST(a_sink_that_cancels),

@@ -185,7 +185,7 @@ static void on_done(void *userdata, struct http_request *r, const struct http_re
 		response->error ? response->error : "");
 	if (response->status == 401 && c->with_token)
 		auth_expire(n, c->token);
-	if (response->status == 401 && c->with_token && !c->replayed && !c->disowned) {
+	if (response->status == 401 && c->with_token && !c->replayed) {
 		c->replayed = true;
 		dispatch(c);
 	} else {
@@ -311,7 +311,7 @@ void call_send(struct service_call *c, const struct call_request *r)
 		call_fail(c, PROBLEM_TRANSIENT, "memory is short");
 		return;
 	}
-	if (!c->user && (!a->server || c->disowned)) {
+	if (!c->user && !a->server) {
 		call_fail(c, PROBLEM_UNAUTHORISED, "nobody is signed in");
 		return;
 	}
@@ -324,7 +324,7 @@ void call_send(struct service_call *c, const struct call_request *r)
 		call_fail(c, PROBLEM_PERMANENT, refusal);
 		return;
 	}
-	c->with_token = !c->user && url_same_origin(&url, &a->origin);
+	c->with_token = !c->user && !r->without_token && url_same_origin(&url, &a->origin);
 	dispatch(c);
 }
 
@@ -347,9 +347,10 @@ void calls_disown(struct native *n)
 	struct service_call *c;
 
 	TAILQ_FOREACH(c, &n->calls, entry) {
-		c->disowned = true;
-		if (c->state == CALL_WAITING)
-			call_fail(c, PROBLEM_UNAUTHORISED, "somebody else signed in");
+		if (c->user || (c->state != CALL_WAITING && c->state != CALL_RUNNING))
+			continue;
+		c->request = http_request_cancel(c->request);
+		call_fail(c, PROBLEM_UNAUTHORISED, "somebody else signed in");
 	}
 }
 

@@ -2,11 +2,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/uuid.h"
 #include "service/native/convert.h"
 
 /* The arrays of a page, of chats or of messages. */
 struct page_data {
-	const cJSON *chats, *users, *messages, *attachments;
+	const cJSON *chats, *users, *messages, *attachments, *removed;
 	const char *state;
 	bool more;
 };
@@ -22,6 +23,7 @@ static const struct json_field chat_page_fields[] = {
 	PAGE_ARRAY(users, JSON_NULLABLE),
 	PAGE_ARRAY(messages, JSON_NULLABLE),
 	PAGE_ARRAY(attachments, JSON_NULLABLE),
+	PAGE_ARRAY(removed, JSON_NULLABLE),
 	{ "state", JSON_STRING, JSON_REQUIRED, offsetof(struct page_data, state), 1, 512 },
 	{ "more", JSON_BOOLEAN, JSON_REQUIRED, offsetof(struct page_data, more) },
 	{ NULL },
@@ -103,6 +105,29 @@ static int read_messages(const struct page_data *d, const char *self_id, struct 
 	return 0;
 }
 
+static int read_ids(const cJSON *array, char ***ret, size_t *ret_n, struct json_error *ret_error)
+{
+	const cJSON *o;
+	int r = allocate(array, sizeof(**ret), ret);
+
+	if (r < 0)
+		return r;
+	cJSON_ArrayForEach(o, array) {
+		const char *id = cJSON_GetStringValue(o);
+
+		if (!id || !id_is_valid(id)) {
+			snprintf(ret_error->text, sizeof(ret_error->text),
+				"'removed' must hold ids");
+			return -EINVAL;
+		}
+		(*ret)[*ret_n] = strdup(id);
+		if (!(*ret)[*ret_n])
+			return -ENOMEM;
+		++*ret_n;
+	}
+	return 0;
+}
+
 int convert_chat_page(
 	const cJSON *o, const char *self_id, struct chat_page *ret, struct json_error *ret_error)
 {
@@ -116,6 +141,8 @@ int convert_chat_page(
 		r = read_users(d.users, &p.users, &p.n_users, ret_error);
 	if (r == 0)
 		r = read_messages(&d, self_id, &p.messages, &p.n_messages, ret_error);
+	if (r == 0)
+		r = read_ids(d.removed, &p.removed, &p.n_removed, ret_error);
 	if (r == 0)
 		p.state = strdup(d.state);
 	if (r == 0 && !p.state)

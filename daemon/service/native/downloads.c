@@ -9,16 +9,19 @@
 
 #include "service/native/native-private.h"
 
+#define MAX_REDIRECTS 3
+
 struct download_call {
 	struct service_call call;
 	char *url;
-	char *etag;	/* of the bytes already here; NULL: none to go on from */
+	char *etag;     /* of the bytes already here; NULL: none to go on from */
 	int64_t offset; /* asked for */
-	int64_t max;	/* more bytes than this are not taken; 0: not known */
-	int64_t at;	/* where the next byte goes */
-	int64_t total;	/* by the server; -1: it does not say */
+	int64_t max;    /* more bytes than this are not taken; 0: not known */
+	int64_t at;     /* where the next byte goes */
+	int64_t total;  /* by the server; -1: it does not say */
 	bool begun;
 	bool restarted;
+	unsigned redirects;
 	struct problem abort; /* why this side stopped; its title is NULL when it did not */
 	service_sink_fn sink;
 	void (*on_etag)(void *userdata, const char *etag, int64_t total);
@@ -150,6 +153,8 @@ static void send(struct download_call *d)
 	_cleanup_free_ char *if_range = NULL;
 	struct call_request r = { .method = "GET", .url = d->url, .sink = on_data };
 
+	r.without_token = d->redirects > 0;
+
 	d->begun = false;
 	if (d->offset > 0 && asprintf(&if_range, "If-Range: %s", d->etag) >= 0) {
 		snprintf(range, sizeof(range), "Range: bytes=%" PRId64 "-", d->offset);
@@ -182,6 +187,24 @@ static void on_range_refused(struct download_call *d, const struct answer *a)
 	send(d);
 }
 
+/* The bytes may lie elsewhere, at a CDN; the token does not go along. */
+static bool follow(struct download_call *d, const struct answer *a)
+{
+	const char *location = NULL;
+	char *url;
+
+	if (a->status == 301 || a->status == 302 || a->status == 303 || a->status == 307 ||
+		a->status == 308)
+		location = http_request_header(a->request, "Location");
+	if (!location || d->redirects == MAX_REDIRECTS || url_resolve(d->url, location, &url) < 0)
+		return false;
+	d->redirects++;
+	free(d->url);
+	d->url = url;
+	send(d);
+	return true;
+}
+
 static void on_answer(struct service_call *c, const struct answer *a)
 {
 	struct download_call *d = download_from(c);
@@ -194,6 +217,8 @@ static void on_answer(struct service_call *c, const struct answer *a)
 		stop(d, PROBLEM_TRANSIENT, "the server sent less than it announced");
 	if (d->abort.title)
 		finish(d, &d->abort);
+	else if (follow(d, a))
+		return;
 	else if (a->status == 416 && d->offset > 0)
 		on_range_refused(d, a);
 	else
@@ -217,12 +242,10 @@ static int fill(struct download_call *d, const struct download_request *r, const
 		if (!d->etag)
 			return -ENOMEM;
 	}
-	/* Without an account there is nothing to resolve by; call_send says so. */
-	if (!a->server) {
+	/* Whatever cannot be resolved is refused when it is sent, as a problem of the server's. */
+	if (url_resolve(base, url, &d->url) < 0)
 		d->url = strdup(url);
-		return d->url ? 0 : -ENOMEM;
-	}
-	return url_resolve(base, url, &d->url);
+	return d->url ? 0 : -ENOMEM;
 }
 
 int native_download(struct service *s, const struct download_request *r, struct service_call **ret)

@@ -148,7 +148,9 @@ static void tell_rejected(struct native *n, const struct ack *a)
 	struct problem p;
 
 	convert_problem(a->error, &p);
-	p.class = PROBLEM_PERMANENT;
+	p.class = p.status && problem_class_of(p.status, NULL) == PROBLEM_TRANSIENT
+		? PROBLEM_TRANSIENT
+		: PROBLEM_PERMANENT;
 	if (!p.title)
 		p.title = strdup("the server refused the message");
 	if (events_of(n)->on_rejected)

@@ -27,8 +27,8 @@ struct account {
 
 /* The token and how to get one. */
 struct auth {
-	char *token;		    /* NULL: none, or known to be expired */
-	uint64_t expires_at_us;	    /* monotonic; 0: not known */
+	char *token;                /* NULL: none, or known to be expired */
+	uint64_t expires_at_us;     /* monotonic; 0: not known */
 	struct service_call *login; /* under way; NULL: none */
 	bool refused; /* the server does not take these credentials: do not ask again */
 	struct loop_deferred hopeless; /* tells those who wait that there will be no token */
@@ -36,7 +36,7 @@ struct auth {
 
 enum session_state {
 	SESSION_CLOSED,
-	SESSION_LOGIN,	  /* waits for a token */
+	SESSION_LOGIN,    /* waits for a token */
 	SESSION_OPENING,  /* the WebSocket is being opened */
 	SESSION_GREETING, /* waits for the server's HELLO */
 	SESSION_OPEN,
@@ -45,8 +45,8 @@ enum session_state {
 struct session {
 	enum session_state state;
 	char *connection_id;
-	char *token;		     /* that the WebSocket was opened with */
-	bool retried;		     /* with a new token, after the server refused the first */
+	char *token;                 /* that the WebSocket was opened with */
+	bool retried;                /* with a new token, after the server refused the first */
 	struct loop_timer *timer;    /* of the greeting */
 	struct loop_deferred failed; /* tells `problem`, found inside connect() */
 	struct problem problem;
@@ -105,7 +105,7 @@ struct answer {
 	size_t body_len;
 	struct http_request *request;  /* for its headers; NULL when none was sent */
 	const struct problem *problem; /* NULL for a 2xx */
-	bool too_large;		       /* the answer was, and has been given up */
+	bool too_large;                /* the answer was, and has been given up */
 };
 
 /*
@@ -125,6 +125,7 @@ struct call_request {
 	size_t body_len;
 	size_t max_body;
 	unsigned timeout_s;
+	bool without_token;          /* even to the API itself */
 	const char *user, *password; /* HTTP Basic, to whatever server; NULL: the account's token */
 	/* The body of a 2xx, piece by piece; negative aborts. NULL: it is collected. */
 	int (*sink)(struct service_call *c, struct http_request *r, const void *data, size_t len);
@@ -157,9 +158,8 @@ struct service_call {
 	int (*sink)(struct service_call *c, struct http_request *r, const void *data, size_t len);
 	struct buffer refusal; /* the body of what is not a 2xx, when there is a sink */
 	bool with_token;       /* the URL is the API's own */
-	bool replayed;	       /* has been sent again with a new token */
-	bool disowned;	       /* the service speaks for another account by now */
-	char *token;	       /* that it was sent with */
+	bool replayed;         /* has been sent again with a new token */
+	char *token;           /* that it was sent with */
 	struct http_request *request;
 	struct loop_deferred failed;
 	struct problem problem;
@@ -198,7 +198,7 @@ void calls_end_all(struct native *n);
  * inside. */
 void calls_resume(struct native *n, const struct problem *p);
 
-/* The account is another one now: nothing is sent again in its name. */
+/* The account is another one now: what is under way for the old one fails. */
 void calls_disown(struct native *n);
 
 /* auth.c */
