@@ -178,6 +178,23 @@ bool peer_write(struct peer *p, const void *data, size_t len)
 	return true;
 }
 
+ssize_t peer_try_write(struct peer *p, const void *data, size_t len)
+{
+	ssize_t n;
+
+	if (p->ssl) {
+		int r = SSL_write(p->ssl, data, (int)len);
+
+		if (r > 0)
+			return r;
+		return SSL_get_error(p->ssl, r) == SSL_ERROR_WANT_WRITE ? -EAGAIN : -EPIPE;
+	}
+	n = send(p->fd, data, len, MSG_NOSIGNAL);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN ? -EAGAIN : -EPIPE;
+}
+
 bool peer_print(struct peer *p, const char *format, ...)
 {
 	char *text = NULL;

@@ -32,6 +32,8 @@ void net_server_stop(struct net_server *s);	       /* cuts a connection that is 
 ssize_t peer_read(struct peer *p, void *data, size_t len);
 bool peer_read_full(struct peer *p, void *data, size_t len);
 bool peer_write(struct peer *p, const void *data, size_t len);
+/* What could be written until the socket's SO_SNDTIMEO was over; -EAGAIN, or -EPIPE at the end. */
+ssize_t peer_try_write(struct peer *p, const void *data, size_t len);
 bool peer_print(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Reads until the other side is gone. */
 void peer_wait_for_end(struct peer *p);

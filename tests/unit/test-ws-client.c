@@ -43,6 +43,7 @@ struct fixture {
 	atomic_bool served; /* the serving function is through */
 	atomic_size_t sent;
 	atomic_bool blocked;
+	bool cut_when_blocked;
 };
 
 static void on_open(void *userdata)
@@ -458,10 +459,10 @@ static void serve_broken_frames(struct peer *p)
 		const char *bytes;
 		size_t len;
 	} cases[] = {
-		{ "\x83\x01x", 3 },	     /* an opcode that is not defined */
-		{ "\xf1\x01x", 3 },	     /* reserved bits */
-		{ "\x80\x01x", 3 },	     /* a continuation of nothing */
-		{ "\x09\x01x", 3 },	     /* a ping in fragments */
+		{ "\x83\x01x", 3 },          /* an opcode that is not defined */
+		{ "\xf1\x01x", 3 },          /* reserved bits */
+		{ "\x80\x01x", 3 },          /* a continuation of nothing */
+		{ "\x09\x01x", 3 },          /* a ping in fragments */
 		{ "\x01\x01x\x81\x01y", 6 }, /* a message inside a message */
 	};
 
@@ -629,27 +630,24 @@ static void serve_flood(struct peer *p)
 		return;
 	setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	while (f->sent < FLOOD_MESSAGES * sizeof(bytes)) {
-		ssize_t n = send(p->fd, bytes + at, sizeof(bytes) - at, MSG_NOSIGNAL);
+		ssize_t n = peer_try_write(p, bytes + at, sizeof(bytes) - at);
 
-		if (n < 0 && errno == EAGAIN)
+		if (n == -EAGAIN)
 			f->blocked = true;
-		else if (n < 0)
+		if (n == -EPIPE || (n == -EAGAIN && f->cut_when_blocked))
 			return;
-		else
-			at = (at + (size_t)n) % sizeof(bytes);
-		f->sent += n > 0 ? (size_t)n : 0;
+		if (n == -EAGAIN)
+			continue;
+		at = (at + (size_t)n) % sizeof(bytes);
+		f->sent += (size_t)n;
 	}
 	f->served = true;
 	peer_wait_for_end(p);
 }
 
 /* A loop that does not come round stops the server by and by; nothing is lost once it does. */
-static void reading_stops_when_the_loop_is_busy(void **state)
+static void be_slow(struct fixture *f)
 {
-	struct fixture *f = *state;
-
-	ws_client_set_heartbeat(f->client, 1, 1);
-	connect_to(f, serve_flood);
 	while (!f->blocked)
 		usleep(10000);
 	assert_true(f->sent < FLOOD_MESSAGES * (size_t)FLOOD_SIZE / 2);
@@ -657,6 +655,40 @@ static void reading_stops_when_the_loop_is_busy(void **state)
 	WAIT_FOR(f, f->messages == FLOOD_MESSAGES);
 	assert_int_equal(f->sum, FLOOD_MESSAGES * (size_t)FLOOD_SIZE);
 	assert_int_equal(f->closed, 0);
+}
+
+static void reading_stops_when_the_loop_is_busy(void **state)
+{
+	struct fixture *f = *state;
+
+	ws_client_set_heartbeat(f->client, 1, 1);
+	connect_to(f, serve_flood);
+	be_slow(f);
+}
+
+static void reading_stops_over_tls_too(void **state)
+{
+	struct fixture *f = *state;
+
+	f->certificate = make_certificate("IP:127.0.0.1", -3600, 3600);
+	f->server = net_server_start(serve_flood, f, f->certificate);
+	assert_int_equal(try_connect(f, "wss", f->certificate), 0);
+	be_slow(f);
+}
+
+/* What was handed over before the end is delivered, and then the end. */
+static void the_peer_goes_while_nobody_reads(void **state)
+{
+	struct fixture *f = *state;
+
+	f->cut_when_blocked = true;
+	connect_to(f, serve_flood);
+	while (!f->blocked)
+		usleep(10000);
+	WAIT_FOR(f, f->closed);
+	assert_int_equal(f->failure, WS_CLOSED);
+	assert_true(f->messages > 500 && f->messages < FLOOD_MESSAGES);
+	assert_int_equal(f->sum, f->messages * (size_t)FLOOD_SIZE);
 }
 
 static void a_turn_delivers_a_bounded_number(void **state)
@@ -1018,6 +1050,8 @@ int main(int argc, char **argv)
 		TEST(heartbeat),
 		TEST(heartbeat_set_while_open),
 		TEST(reading_stops_when_the_loop_is_busy),
+		TEST(reading_stops_over_tls_too),
+		TEST(the_peer_goes_while_nobody_reads),
 		TEST(a_turn_delivers_a_bounded_number),
 		TEST(close_sends_what_is_queued),
 		TEST(connect_after_close_waits_for_it),
