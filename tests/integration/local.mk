@@ -11,6 +11,6 @@ check-integration: all
 # All of them are distributed; a list would only be forgotten.
 dist-hook:
 	$(MKDIR_P) '$(distdir)/tests/integration'
-	cp -p '$(srcdir)'/tests/integration/*.py '$(distdir)/tests/integration/'
+	cp -fp '$(srcdir)'/tests/integration/*.py '$(distdir)/tests/integration/'
 
 include tests/integration/client.mk
