@@ -13,7 +13,7 @@
 
 /* Rows of one query, and of all queries of one turn: so long other work waits at most. */
 #define PAGE_ROWS 128
-#define TURN_ROWS 2048
+#define TURN_ROWS 512
 
 #define EPHEMERAL_INTERVAL_US 100000
 
@@ -27,6 +27,7 @@ struct hub {
 	struct barrier *barrier;
 	struct store *store;
 	struct barrier_effect effect;
+	struct loop_deferred later; /* goes on with those who catch up, in the next turn */
 	struct subscriber_list subscribers;
 	unsigned n_subscribers;
 	unsigned topics; /* that any of them has asked for */
@@ -290,7 +291,7 @@ static void serve(struct hub *h)
 	 * next transaction already: a row that it changes has left its place, and would be missed
 	 * if the change were undone.
 	 */
-	if (!store_is_committed(h->store) || store_last_change(h->store) != h->horizon) {
+	if (store_last_change(h->store) != h->horizon) {
 		hub_schedule(h);
 		return;
 	}
@@ -298,7 +299,7 @@ static void serve(struct hub *h)
 	serve_ephemeral(h);
 	flush(h);
 	if (more && !h->failed)
-		hub_schedule(h);
+		event_loop_defer(h->loop, &h->later);
 }
 
 static void on_effect(void *userdata, int error)
@@ -321,6 +322,11 @@ static void on_commit(void *userdata, int error)
 void hub_schedule(struct hub *h)
 {
 	barrier_after_commit(h->barrier, &h->effect);
+}
+
+static void on_later(void *userdata)
+{
+	hub_schedule(userdata);
 }
 
 static void on_ephemeral_timer(void *userdata)
@@ -418,6 +424,7 @@ struct hub *hub_new(struct event_loop *loop, struct barrier *barrier, struct sto
 	h->store = store;
 	h->horizon = store_last_change(store);
 	h->effect = (struct barrier_effect){ .fn = on_effect, .userdata = h };
+	h->later = (struct loop_deferred){ .fn = on_later, .userdata = h };
 	TAILQ_INIT(&h->subscribers);
 	ephemeral_init(&h->ephemeral);
 	h->ephemeral_timer = loop_timer_new(loop, on_ephemeral_timer, h);
@@ -431,6 +438,7 @@ struct hub *hub_free(struct hub *h)
 {
 	if (!h)
 		return NULL;
+	event_loop_undefer(h->loop, &h->later);
 	barrier_forget(h->barrier, &h->effect);
 	barrier_remove_listener(h->barrier, h);
 	ephemeral_forget(&h->ephemeral, h->ephemeral.last);

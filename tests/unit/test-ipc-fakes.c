@@ -600,6 +600,18 @@ void test_client_line(struct test_client *c, const char *line)
 	test_client_send(c, "\n", 1, NULL, 0);
 }
 
+/* What came with a descriptor must end with the line that it belongs to. */
+static void check_owner(const struct test_client *c)
+{
+	const char *start = (const char *)buffer_bytes(&c->input);
+	const char *end = start + buffer_size(&c->input) - 1, *line;
+
+	assert_int_equal(*end, '\n');
+	line = memrchr(start, '\n', (size_t)(end - start));
+	line = line ? line + 1 : start;
+	assert_non_null(memmem(line, (size_t)(end - line), "\"fd\":0", 6));
+}
+
 static bool receive(struct test_client *c)
 {
 	union {
@@ -620,6 +632,8 @@ static bool receive(struct test_client *c)
 	if (n <= 0)
 		return false;
 	buffer_commit(&c->input, (size_t)n);
+	if (h)
+		check_owner(c);
 	for (size_t i = 0; h && i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
 		memcpy(&c->fds[c->n_fds++], CMSG_DATA(h) + i * sizeof(int), sizeof(int));
 	return true;

@@ -175,6 +175,11 @@ static void descriptors_of_several_reads_add_up(void **state)
 	feed(&r, "\n", 1, NULL);
 	expect_line(&r, "ab", 1, 3);
 	expect_line(&r, "c", 50, 1);
+	feed(&r, "d", 1, make_fds(60, 1));
+	feed(&r, "e\n", 2, make_fds(61, 1));
+	feed(&r, "f\n", 2, NULL);
+	expect_line(&r, "de", 60, 2);
+	expect_line(&r, "f", 0, 0);
 	line_reader_clear(&r);
 }
 
