@@ -137,7 +137,7 @@ static int build_core(struct manager *m)
 		log_error("%s: %s", m->config->data_dir, explain_store(r));
 		return r;
 	}
-	barrier_add_listener(m->barrier, on_commit, m);
+	barrier_add_listener(m->barrier, BARRIER_AFTER_EFFECTS, on_commit, m);
 	return open_service(m);
 }
 

@@ -9,6 +9,7 @@
 TAILQ_HEAD(effect_list, barrier_effect);
 
 struct listener {
+	enum barrier_place place;
 	barrier_fn fn;
 	void *userdata;
 };
@@ -63,14 +64,23 @@ static void run_effects(struct barrier *b, int error)
 	barrier_forget(b, &mark);
 }
 
+static void tell_listeners(struct barrier *b, enum barrier_place place, int error)
+{
+	for (unsigned i = 0; i < b->n_listeners; i++)
+		if (b->listeners[i].place == place)
+			b->listeners[i].fn(b->listeners[i].userdata, error);
+}
+
 int barrier_commit(struct barrier *b)
 {
 	bool wrote = has_transaction(b);
 	int r = wrote ? end_transaction(b) : 0;
 
+	if (wrote)
+		tell_listeners(b, BARRIER_BEFORE_EFFECTS, r);
 	run_effects(b, r);
-	for (unsigned i = 0; wrote && i < b->n_listeners; i++)
-		b->listeners[i].fn(b->listeners[i].userdata, r);
+	if (wrote)
+		tell_listeners(b, BARRIER_AFTER_EFFECTS, r);
 	return r;
 }
 
@@ -127,11 +137,12 @@ void barrier_remove_listener(struct barrier *b, void *userdata)
 	b->n_listeners = kept;
 }
 
-void barrier_add_listener(struct barrier *b, barrier_fn fn, void *userdata)
+void barrier_add_listener(
+	struct barrier *b, enum barrier_place place, barrier_fn fn, void *userdata)
 {
 	if (b->n_listeners == MAX_LISTENERS)
 		abort();
-	b->listeners[b->n_listeners++] = (struct listener){ fn, userdata };
+	b->listeners[b->n_listeners++] = (struct listener){ place, fn, userdata };
 }
 
 struct barrier *barrier_new(struct event_loop *loop)

@@ -50,8 +50,15 @@ void barrier_after_commit(struct barrier *b, struct barrier_effect *e);
 /* Takes an effect off the queue; an owner calls it before it goes away. */
 void barrier_forget(struct barrier *b, struct barrier_effect *e);
 
-/* `fn` is called after every turn that had a transaction, behind that turn's effects. At most 4. */
-void barrier_add_listener(struct barrier *b, barrier_fn fn, void *userdata);
+/* Where a listener stands in a turn that had a transaction. */
+enum barrier_place {
+	BARRIER_BEFORE_EFFECTS, /* for what the effects rely on; must not write */
+	BARRIER_AFTER_EFFECTS,  /* these may have begun the next transaction already */
+};
+
+/* `fn` is called for every turn that had a transaction. At most 4. */
+void barrier_add_listener(
+	struct barrier *b, enum barrier_place place, barrier_fn fn, void *userdata);
 
 /* Takes back what was added with `userdata`. */
 void barrier_remove_listener(struct barrier *b, void *userdata);

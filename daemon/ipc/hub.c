@@ -17,9 +17,6 @@
 
 #define EPHEMERAL_INTERVAL_US 100000
 
-/* Which of the two a row belongs to depends on whom it is told. */
-#define MESSAGE_TOPICS (1u << CHANGE_MESSAGE_ADDED | 1u << CHANGE_MESSAGE_UPDATED)
-
 TAILQ_HEAD(subscriber_list, subscriber);
 
 struct hub {
@@ -92,63 +89,46 @@ static void give(struct subscriber *s, struct event *e)
 	s->took = true;
 }
 
-/* A row while it is given out, as two events: the same message is new to one and not to another. */
-struct row {
-	const struct change *change;
-	cJSON *data;
-	struct event added, other;
-};
-
-static struct event *event_for(struct row *row, const struct subscriber *s)
+/* Told already, as it is now, when this pass told the message as added. */
+static bool is_repeated(const struct subscriber *s, const struct change *c)
 {
-	const struct change *c = row->change;
-
-	if (c->topic != CHANGE_MESSAGE_ADDED && c->topic != CHANGE_MESSAGE_UPDATED)
-		return &row->other;
-	return c->added > s->current.base ? &row->added : &row->other;
+	return c->topic == CHANGE_MESSAGE_UPDATED && wants(s, CHANGE_MESSAGE_ADDED, c->chat_id) &&
+		c->added > s->current.pass_from && c->seq <= s->current.pass_to;
 }
 
-static bool encode_row(struct row *row)
+static bool encode_event(struct event *e, const struct change *c)
 {
-	if (!row->data)
-		row->data = encode_change(row->change);
-	row->added.data = row->other.data = row->data;
-	return row->data;
+	if (!e->data)
+		e->data = encode_change(c);
+	return e->data;
 }
 
 /* Gives a row to one who wants it and has room; else that one stays at its position. */
-static void give_row_to(struct group *g, struct row *row, struct subscriber *s)
+static void give_row_to(
+	struct group *g, const struct change *c, struct event *e, struct subscriber *s)
 {
-	struct event *e = event_for(row, s);
-
-	if (wants(s, e->topic, row->change->chat_id)) {
-		if (s->ops->is_full(s->userdata) || !encode_row(row)) {
+	if (wants(s, e->topic, c->chat_id) && !is_repeated(s, c)) {
+		if (s->ops->is_full(s->userdata) || !encode_event(e, c)) {
 			s->stopped = true;
 			g->n_stopped++;
 			return;
 		}
 		give(s, e);
 	}
-	s->current.position = row->change->seq;
+	s->current.position = c->seq;
 }
 
 static int on_row(void *userdata, const struct change *c)
 {
 	struct group *g = userdata;
-	bool is_message = c->topic == CHANGE_MESSAGE_ADDED || c->topic == CHANGE_MESSAGE_UPDATED;
-	struct row row = {
-		.change = c,
-		.added = { .seq = c->seq, .topic = CHANGE_MESSAGE_ADDED },
-		.other = { .seq = c->seq, .topic = is_message ? CHANGE_MESSAGE_UPDATED : c->topic },
-	};
+	struct event e = { .seq = c->seq, .topic = c->topic };
 
 	g->rows++;
 	for (size_t i = 0; i < g->n; i++)
 		if (!g->members[i]->stopped)
-			give_row_to(g, &row, g->members[i]);
-	cJSON_Delete(row.data);
-	chunk_unref(row.added.line);
-	chunk_unref(row.other.line);
+			give_row_to(g, c, &e, g->members[i]);
+	cJSON_Delete((cJSON *)(uintptr_t)e.data);
+	chunk_unref(e.line);
 	return g->n_stopped == g->n ? -ECANCELED : 0;
 }
 
@@ -160,8 +140,6 @@ static void move_on(struct group *g, int64_t seq)
 
 		if (!s->stopped && s->current.position < seq)
 			s->current.position = seq;
-		if (s->current.position >= g->hub->horizon)
-			s->current.base = s->current.position;
 	}
 }
 
@@ -172,8 +150,6 @@ static void serve_group(struct hub *h, struct group *g)
 
 	for (size_t i = 0; i < g->n; i++)
 		g->topics |= g->members[i]->current.topics & TOPICS_DURABLE;
-	if (g->topics & MESSAGE_TOPICS)
-		g->topics |= MESSAGE_TOPICS;
 	r = store_change_list(
 		h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g, &last);
 	if (r >= 0)
@@ -201,6 +177,10 @@ static size_t collect_waiting(struct hub *h, struct subscriber **ret)
 		if (!s->active || s->current.position >= h->horizon || s->ops->is_full(s->userdata))
 			continue;
 		s->stopped = false;
+		if (s->current.position >= s->current.pass_to) {
+			s->current.pass_from = s->current.position;
+			s->current.pass_to = h->horizon;
+		}
 		ret[n++] = s;
 	}
 	qsort(ret, n, sizeof(ret[0]), by_position);
@@ -311,8 +291,7 @@ static void on_commit(void *userdata, int error)
 {
 	struct hub *h = userdata;
 
-	if (store_is_committed(h->store))
-		h->horizon = store_last_change(h->store);
+	h->horizon = store_committed_change(h->store);
 	if (error < 0)
 		return;
 	h->failed = false;
@@ -385,7 +364,6 @@ void subscriber_settle(struct subscriber *s, bool in_force)
 	}
 	subscription_clear(&s->current);
 	s->current = s->staged;
-	s->current.base = s->current.position;
 	s->staged = (struct subscription){ 0 };
 	s->active = change == SUBSCRIPTION_REPLACED;
 	s->seen = s->hub->ephemeral.last;
@@ -430,7 +408,7 @@ struct hub *hub_new(struct event_loop *loop, struct barrier *barrier, struct sto
 	h->ephemeral_timer = loop_timer_new(loop, on_ephemeral_timer, h);
 	if (!h->ephemeral_timer)
 		return hub_free(h);
-	barrier_add_listener(barrier, on_commit, h);
+	barrier_add_listener(barrier, BARRIER_AFTER_EFFECTS, on_commit, h);
 	return h;
 }
 

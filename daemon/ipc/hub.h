@@ -47,11 +47,10 @@ struct subscription {
 	size_t n_chats;
 	int64_t position; /* everything up to and including this seq has been told */
 	/*
-	 * Where it stood when it last had everything. A message that was added later is told as
-	 * added however often it has changed since: while one catches up, nobody knows what was
-	 * told of it.
+	 * A pass begins with everything told up to `pass_from` and ends at `pass_to`, the newest
+	 * change of that moment. What a pass tells as added it tells as of `pass_to` or later.
 	 */
-	int64_t base;
+	int64_t pass_from, pass_to;
 };
 
 void subscription_clear(struct subscription *s);

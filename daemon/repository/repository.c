@@ -124,7 +124,7 @@ int repository_new(const struct repository_options *o, struct repository **ret)
 	if (e < 0)
 		return e;
 	service_set_events(r->service, &sync_events, r);
-	barrier_add_listener(r->barrier, on_turn_end, r);
+	barrier_add_listener(r->barrier, BARRIER_AFTER_EFFECTS, on_turn_end, r);
 	*ret = TAKE_PTR(r);
 	return 0;
 }

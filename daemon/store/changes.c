@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
 #include <errno.h>
 
 #include "store/rows.h"
-
-enum row_kind {
-	ROW_MESSAGE,
-	ROW_CHAT,
-	ROW_ATTACHMENT,
-	ROW_TOMBSTONE,
-};
 
 struct walk {
 	struct store *store;
 	store_change_fn fn;
 	void *userdata;
-	int64_t since;
-	unsigned topics;
 	struct change change;
 };
 
 static int tell(struct walk *w)
 {
-	if (!(w->topics & 1u << w->change.topic))
-		return 0;
 	return w->fn(w->userdata, &w->change);
 }
 
@@ -53,49 +43,56 @@ static int tell_attachment(void *userdata, const struct attachment *a)
 	return tell(w);
 }
 
-/* Columns: change, kind, added or tombstone's topic, id, chat id (tombstones). */
+/* Columns: seq, topic, id, chat id (tombstones), added (messages). */
 static int tell_row(struct walk *w, struct db_stmt *q)
 {
-	const char *id = db_column_text(q, 3);
-	int64_t detail = db_column_int(q, 2);
+	const char *id = db_column_text(q, 2);
 
-	w->change = (struct change){ .seq = db_column_int(q, 0) };
-	switch ((enum row_kind)db_column_int(q, 1)) {
-	case ROW_MESSAGE:
-		w->change.topic = detail > w->since ? CHANGE_MESSAGE_ADDED : CHANGE_MESSAGE_UPDATED;
-		w->change.added = detail;
+	w->change = (struct change){
+		.seq = db_column_int(q, 0),
+		.topic = (enum change_topic)db_column_int(q, 1),
+		.added = db_column_int(q, 4),
+	};
+	switch (w->change.topic) {
+	case CHANGE_MESSAGE_ADDED:
+	case CHANGE_MESSAGE_UPDATED:
 		return store_message_get(w->store, id, tell_message, w);
-	case ROW_CHAT:
-		w->change.topic = CHANGE_CHAT_UPDATED;
+	case CHANGE_CHAT_UPDATED:
 		return store_chat_get(w->store, id, tell_chat, w);
-	case ROW_ATTACHMENT:
-		w->change.topic = CHANGE_ATTACHMENT_UPDATED;
+	case CHANGE_ATTACHMENT_UPDATED:
 		return store_attachment_get(w->store, id, tell_attachment, w);
-	case ROW_TOMBSTONE:
-		w->change.topic = (enum change_topic)detail;
+	case CHANGE_MESSAGE_REMOVED:
+	case CHANGE_CHAT_REMOVED:
 		w->change.message_id = id;
-		w->change.chat_id = db_column_text(q, 4);
+		w->change.chat_id = db_column_text(q, 3);
 		return tell(w);
 	}
 	return -EIO;
 }
 
+/* The numbers are those of enum change_topic; what nobody asks for is not even looked at. */
+static const char select_changes[] =
+	"SELECT added, 0, id, NULL, added FROM message WHERE added > ?1 AND ?3 & 1"
+	" UNION ALL SELECT change, 1, id, NULL, added FROM message"
+	" WHERE change > ?1 AND change > added AND ?3 & 2"
+	" UNION ALL SELECT change, 3, id, NULL, 0 FROM chat WHERE change > ?1 AND ?3 & 8"
+	" UNION ALL SELECT change, 5, id, NULL, 0 FROM attachment"
+	" WHERE change > ?1 AND change > 0 AND ?3 & 32"
+	" UNION ALL SELECT change, kind, id, chat_id, 0 FROM tombstone"
+	" WHERE change > ?1 AND ?3 >> kind & 1"
+	" ORDER BY 1 LIMIT ?2";
+
+static_assert(CHANGE_MESSAGE_ADDED == 0 && CHANGE_MESSAGE_UPDATED == 1 &&
+		CHANGE_CHAT_UPDATED == 3 && CHANGE_ATTACHMENT_UPDATED == 5,
+	"select_changes");
+
 int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit,
 	store_change_fn fn, void *userdata, int64_t *ret_last)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	struct walk w = {
-		.store = s, .fn = fn, .userdata = userdata, .since = since, .topics = topics
-	};
+	struct walk w = { .store = s, .fn = fn, .userdata = userdata };
 	int64_t rows = 0, last = since;
-	int r = db_query(s->chat, &q,
-		"SELECT change, 0, added, id, NULL FROM message WHERE change > ?1"
-		" UNION ALL SELECT change, 1, 0, id, NULL FROM chat WHERE change > ?1"
-		" UNION ALL SELECT change, 2, 0, id, NULL FROM attachment WHERE change > ?1 AND "
-		"change > 0"
-		" UNION ALL SELECT change, 3, kind, id, chat_id FROM tombstone WHERE change > ?1"
-		" ORDER BY 1 LIMIT ?2",
-		"ii", since, limit);
+	int r = db_query(s->chat, &q, select_changes, "iii", since, limit, (int64_t)topics);
 
 	if (r < 0)
 		return r;

@@ -20,7 +20,7 @@ struct store {
 	struct barrier *barrier;
 	int64_t last_change; /* handed out so far; that of the newest row, or it would be used twice
 			      */
-	int64_t committed_change; /* where it stood when the turn began */
+	int64_t committed_change; /* where it stood after the last commit */
 	int64_t begun_changes[STORE_NESTING];
 	unsigned begun;
 	int write_state;

@@ -5,12 +5,16 @@
  * message is clustered by (chat, position), so that a page is one run of the tree. position is the
  * server's seq, or, while there is none, POSITION_PENDING and up in order of sending. change is the
  * account-wide number of the row's last change and added that of its first; both are never used
- * twice.
+ * twice. A message that has not changed since it came stands in one of their two indexes only.
  *
  * chat: floor_seq to last_seq is the run of history stored without a gap; server_seq the newest
  * that exists. former_id is what a chat that began here was called before the server named it: who
  * has that id in hand may go on using it. received_seq is the newest incoming message of that run.
  * *_told is what the server was told.
+ *
+ * search holds the words of the messages up to search_progress, by their number added: it follows
+ * the changes like anybody else, so that what comes in does not wait for it. A message that is
+ * removed or numbered anew must be taken out of it with its text.
  */
 /* clang-format off: a table reads better a few columns a line than filled up to the margin */
 static const char chat_1[] =
@@ -52,7 +56,8 @@ static const char chat_1[] =
 	"	error_title TEXT, error_detail TEXT, created_at INTEGER NOT NULL,"
 	"	attachments INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL,"
 	"	change INTEGER NOT NULL, PRIMARY KEY(chat, position)) STRICT, WITHOUT ROWID;"
-	"CREATE INDEX message_change ON message(change);"
+	"CREATE INDEX message_added ON message(added);"
+	"CREATE INDEX message_change ON message(change) WHERE change > added;"
 	"CREATE INDEX message_outbox ON message(added) WHERE status IN (0, 4);"
 
 	"CREATE TABLE attachment("
@@ -71,7 +76,17 @@ static const char chat_1[] =
 
 	"CREATE TABLE tombstone("
 	"	change INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
-	"	id TEXT NOT NULL, chat_id TEXT NOT NULL) STRICT;";
+	"	id TEXT NOT NULL, chat_id TEXT NOT NULL) STRICT;"
+
+	"CREATE TABLE consumer(name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE VIRTUAL TABLE search USING fts5(text, content=message, content_rowid=added,"
+	"	tokenize='unicode61 remove_diacritics 2');"
+	"CREATE TABLE search_progress("
+	"	only INTEGER PRIMARY KEY CHECK(only = 1), added INTEGER NOT NULL) STRICT;"
+	"INSERT INTO search_progress VALUES(1, 0);";
 
 /*
  * linked: the attachment's row is known to be in the other database; what is not is looked into at

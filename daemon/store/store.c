@@ -28,6 +28,11 @@ int64_t store_last_change(const struct store *s)
 	return s->last_change;
 }
 
+int64_t store_committed_change(const struct store *s)
+{
+	return s->committed_change;
+}
+
 const char *store_library_version(const struct store *s)
 {
 	return db_version(s->chat);
@@ -82,7 +87,7 @@ void store_end(struct store *s, bool failed)
  * Numbers of a turn that was undone go back: nobody has seen them, and after a restart they would
  * be given again.
  */
-static void on_turn_end(void *userdata, int error)
+static void on_commit(void *userdata, int error)
 {
 	struct store *s = userdata;
 
@@ -96,7 +101,8 @@ static void on_turn_end(void *userdata, int error)
 static int64_t newest_change(struct db *chat)
 {
 	return db_get_int(chat, 0,
-		"SELECT max(ifnull((SELECT max(change) FROM message), 0),"
+		"SELECT max(ifnull((SELECT max(added) FROM message), 0),"
+		" ifnull((SELECT max(change) FROM message WHERE change > added), 0),"
 		" ifnull((SELECT max(change) FROM chat), 0),"
 		" ifnull((SELECT max(change) FROM attachment WHERE change > 0), 0),"
 		" ifnull((SELECT max(change) FROM tombstone), 0))",
@@ -144,7 +150,7 @@ int store_open(const char *directory, const struct db_key *key, struct barrier *
 	s->barrier = barrier;
 	barrier_attach(barrier, s->media);
 	barrier_attach(barrier, s->chat);
-	barrier_add_listener(barrier, on_turn_end, s);
+	barrier_add_listener(barrier, BARRIER_BEFORE_EFFECTS, on_commit, s);
 	*ret = TAKE_PTR(s);
 	return 0;
 }

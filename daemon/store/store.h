@@ -40,6 +40,9 @@ DEFINE_CLEANUP(struct store *, store_close)
 /* The number of the newest change; lists are "as of" it. */
 int64_t store_last_change(const struct store *s);
 
+/* The same without what this turn has written so far. */
+int64_t store_committed_change(const struct store *s);
+
 /* False while this turn has written: what is read now may still be undone. */
 bool store_is_committed(const struct store *s);
 
@@ -119,7 +122,7 @@ enum change_topic {
 struct change {
 	int64_t seq;
 	enum change_topic topic;
-	int64_t added;          /* of messages: the change that brought it */
+	int64_t added;          /* of messages: where MESSAGE_ADDED stands */
 	const char *chat_id;    /* set for every topic */
 	const char *message_id; /* MESSAGE_REMOVED */
 	const struct message *message;
@@ -130,8 +133,10 @@ struct change {
 typedef int (*store_change_fn)(void *userdata, const struct change *c);
 
 /*
- * Looks at the changes after `since`, in order, at most `limit` of them, and tells those whose
- * topic is in `topics` (bits 1 << topic). A row that changed twice comes once, where it stands now.
+ * Tells the changes after `since` of the topics in `topics` (bits 1 << topic), in order, at most
+ * `limit` of them. A row that changed twice comes once, where it stands now; but a message stands
+ * in two places, as added where it came and, if it has changed since, as updated where it did so
+ * last: who follows one of the two topics misses nothing by going on from any place.
  * `ret_last`: the seq up to which all has been told, at least `since`; it is store_last_change()
  * once there is nothing more.
  */

@@ -73,7 +73,7 @@ static int set_up(void **state)
 	f->second = open_memory();
 	barrier_attach(f->barrier, f->first);
 	barrier_attach(f->barrier, f->second);
-	barrier_add_listener(f->barrier, on_turn, f);
+	barrier_add_listener(f->barrier, BARRIER_AFTER_EFFECTS, on_turn, f);
 	*state = f;
 	return 0;
 }

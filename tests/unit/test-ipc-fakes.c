@@ -82,8 +82,10 @@ void barrier_forget(struct barrier *b, struct barrier_effect *e)
 	TAILQ_REMOVE(&b->effects, e, entry);
 }
 
-void barrier_add_listener(struct barrier *b, barrier_fn fn, void *userdata)
+void barrier_add_listener(
+	struct barrier *b, enum barrier_place place, barrier_fn fn, void *userdata)
 {
+	assert_int_equal(place, BARRIER_AFTER_EFFECTS);
 	assert_true(b->n_listeners < 4);
 	b->listeners[b->n_listeners].fn = fn;
 	b->listeners[b->n_listeners++].userdata = userdata;
@@ -104,6 +106,11 @@ void barrier_remove_listener(struct barrier *b, void *userdata)
 int64_t store_last_change(const struct store *s)
 {
 	return fake.last_change;
+}
+
+int64_t store_committed_change(const struct store *s)
+{
+	return fake.committed_change;
 }
 
 bool store_is_committed(const struct store *s)
@@ -170,12 +177,13 @@ static void fill_attachment(struct attachment *a, const char *id)
 	};
 }
 
-static int tell_row(const struct fake_row *row, int64_t since, store_change_fn fn, void *userdata)
+static int tell_row(const struct fake_row *row, int64_t seq, enum change_topic topic,
+	store_change_fn fn, void *userdata)
 {
 	struct change c = {
-		.seq = row->seq,
+		.seq = seq,
 		.added = row->added,
-		.topic = row->topic,
+		.topic = topic,
 		.chat_id = row->chat_id,
 		.message_id = row->id,
 	};
@@ -189,10 +197,23 @@ static int tell_row(const struct fake_row *row, int64_t since, store_change_fn f
 	c.message = &message;
 	c.chat = &chat;
 	c.attachment = &attachment;
-	if (c.topic == CHANGE_MESSAGE_ADDED && row->added <= since)
-		c.topic = CHANGE_MESSAGE_UPDATED;
 	fake.encoded++;
 	return fn(userdata, &c);
+}
+
+/* The row that stands at a number, and as what: a message that has changed stands at two. */
+static const struct fake_row *row_at(int64_t seq, enum change_topic *ret_topic)
+{
+	for (size_t i = 0; i < fake.n_rows; i++) {
+		const struct fake_row *row = &fake.rows[i];
+		bool is_message = row->topic == CHANGE_MESSAGE_ADDED;
+
+		if (row->seq != seq && !(is_message && row->added == seq))
+			continue;
+		*ret_topic = is_message && row->added != seq ? CHANGE_MESSAGE_UPDATED : row->topic;
+		return row;
+	}
+	return NULL;
 }
 
 int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit,
@@ -203,20 +224,17 @@ int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t l
 	fake.change_queries++;
 	if (fake.change_error < 0)
 		return fake.change_error;
-	for (size_t i = 0; i < fake.n_rows && rows < limit; i++) {
-		const struct fake_row *row = &fake.rows[i];
-		bool added = row->topic == CHANGE_MESSAGE_ADDED && row->added > since;
-		unsigned topic = row->topic == CHANGE_MESSAGE_ADDED && !added
-			? CHANGE_MESSAGE_UPDATED
-			: row->topic;
+	for (int64_t seq = since + 1; seq <= fake.last_change && rows < limit; seq++) {
+		enum change_topic topic;
+		const struct fake_row *row = row_at(seq, &topic);
 		int r;
 
-		if (row->seq <= since)
+		if (!row || !(topics & 1u << topic))
 			continue;
-		r = topics & 1u << topic ? tell_row(row, since, fn, userdata) : 0;
+		r = tell_row(row, seq, topic, fn, userdata);
 		if (r < 0)
 			return r;
-		last = row->seq;
+		last = seq;
 		rows++;
 	}
 	*ret_last = rows < limit ? fake.last_change : last;

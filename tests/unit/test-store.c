@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -455,7 +457,7 @@ static void test_changes_tell_rows_as_they_are_now(void **state)
 	store_message_accept(f->store, "p1", 1, 5000);
 	store_receipt_peer(f->store, "c1", "p1", MESSAGE_READ);
 	assert_int_equal(changes(f, start, 100), store_last_change(f->store));
-	assert_string_equal(f->text, "a:p1 c:c1 ");
+	assert_string_equal(f->text, "a:p1 u:p1 c:c1 ");
 	changes(f, middle, 100);
 	assert_string_equal(f->text, "u:p1 c:c1 ");
 	assert_int_equal(changes(f, store_last_change(f->store), 100), store_last_change(f->store));
@@ -498,12 +500,78 @@ static void test_change_numbers_are_unique_and_survive(void **state)
 		told += f->text[0] != '\0';
 		last = next;
 	}
-	assert_int_equal(told,
-		8 + 8 + 1 + 2 + 1); /* messages, chats, and the provisional chat's tombstone */
+	assert_int_equal(
+		told, 17 + 16 + 2 + 1); /* messages, those that changed, chats, a tombstone */
 	last = store_last_change(f->store);
 	reopen(f);
 	assert_int_equal(store_last_change(f->store), last);
 	commit(f);
+}
+
+/* Who follows what is added alone goes on from any place without missing what changed since. */
+static void test_added_is_listed_where_it_came(void **state)
+{
+	struct fixture *f = *state;
+	int64_t last;
+
+	put_chat(f, "c1", "bob", 0);
+	for (int i = 0; i < 3; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "p%d", i);
+		send(f, "c1", name);
+	}
+	store_message_accept(f->store, "p1", 1, 5000);
+	f->text[0] = '\0';
+	assert_int_equal(store_change_list(f->store, 0, 1u << CHANGE_MESSAGE_ADDED, 1,
+				 collect_change, f, &last),
+		0);
+	assert_int_equal(store_change_list(f->store, last, 1u << CHANGE_MESSAGE_ADDED, 10,
+				 collect_change, f, &last),
+		0);
+	assert_string_equal(f->text, "a:p0 a:p1 a:p2 ");
+	assert_int_equal(last, store_last_change(f->store));
+	commit(f);
+}
+
+static void write_more(void *userdata, int error)
+{
+	struct fixture *f = userdata;
+
+	send(f, "c1", "p2");
+}
+
+/* The kernel lets no file grow: what a disk that fails does to a commit. */
+static int commit_without_room(struct fixture *f)
+{
+	struct rlimit old, none;
+	int r;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	none = (struct rlimit){ .rlim_cur = 1, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	r = barrier_commit(f->barrier);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	return r;
+}
+
+/* An effect of a commit writes already, and that next transaction fails. */
+static void test_a_failed_turn_gives_its_numbers_back(void **state)
+{
+	struct fixture *f = *state;
+	struct barrier_effect effect = { .fn = write_more, .userdata = f };
+	int64_t before;
+
+	put_chat(f, "c1", "bob", 0);
+	send(f, "c1", "p1");
+	before = store_last_change(f->store);
+	barrier_after_commit(f->barrier, &effect);
+	commit(f);
+	assert_int_equal(store_committed_change(f->store), before);
+	assert_true(store_last_change(f->store) > before);
+	assert_int_equal(commit_without_room(f), -EIO);
+	assert_int_equal(store_last_change(f->store), before);
 }
 
 static void test_what_is_undone_is_not_numbered(void **state)
@@ -628,7 +696,9 @@ int main(void)
 		TEST(test_chat_list_pages_newest_first),
 		TEST(test_changes_tell_rows_as_they_are_now),
 		TEST(test_change_numbers_are_unique_and_survive),
+		TEST(test_added_is_listed_where_it_came),
 		TEST(test_what_is_undone_is_not_numbered),
+		TEST(test_a_failed_turn_gives_its_numbers_back),
 		TEST(test_outbox_in_order_of_sending),
 		TEST(test_media_bytes_come_back),
 		TEST(test_sweep_drops_bytes_without_a_row),
