@@ -55,7 +55,7 @@ def test_signing_in(people):
 
 def test_a_conversation(pair):
     alice, bob = pair
-    with bob.ctl.start("watch", "--json", "--topics=message.added") as watch, \
+    with bob.ctl.start("watch", "--json", "--topics=message.added", "--since=0") as watch, \
             alice.ctl.start("send", "@bob", "hello", "there", "--wait=read") as send:
         incoming = watch.json_line()["data"]
         assert (incoming["text"], incoming["outgoing"]) == ("hello there", False)
