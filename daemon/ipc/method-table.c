@@ -16,6 +16,7 @@ const struct method *const method_tables[] = {
 	methods_events,
 	methods_users,
 	methods_rpc,
+	methods_search,
 	NULL,
 };
 

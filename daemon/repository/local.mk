@@ -11,6 +11,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/receipts.c \
 	daemon/repository/repository.c daemon/repository/repository.h \
 	daemon/repository/room.c \
+	daemon/repository/search.c \
 	daemon/repository/session.c \
 	daemon/repository/transfer.c
 libchatd_repository_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)

@@ -84,6 +84,15 @@ struct transfers {
 	struct imports imports; /* photos being prepared for messages not yet accepted */
 };
 
+struct search_wait;
+TAILQ_HEAD(search_waits, search_wait);
+
+/* The full-text index on its way. */
+struct search {
+	struct loop_deferred slice;
+	struct search_waits waits; /* for the rest of it */
+};
+
 struct history_load;
 TAILQ_HEAD(history_loads, history_load);
 
@@ -101,6 +110,7 @@ struct repository {
 	struct outbox outbox;
 	struct receipts receipts;
 	struct transfers transfers;
+	struct search search;
 	struct history_loads history_loads;
 	struct lobby_calls lobby_calls;
 	struct service_call *learning; /* of a user's name */
@@ -123,6 +133,8 @@ int receipts_init(struct repository *r);
 void receipts_done(struct repository *r);
 int transfers_init(struct repository *r, uint64_t seed);
 void transfers_done(struct repository *r);
+void search_init(struct repository *r);
+void search_done(struct repository *r);
 void room_done(struct repository *r);
 void lobby_done(struct repository *r);
 
@@ -178,6 +190,12 @@ void catchup_list_again(struct repository *r);
 
 void receipts_session_ended(struct repository *r);
 void receipts_schedule(struct repository *r);
+
+/* After a commit: much may have come that is not in the index. */
+void search_schedule(struct repository *r);
+
+/* The index cannot be written: who waits for it searches what is there. */
+void search_give_up(struct repository *r);
 
 void transfers_session_began(struct repository *r);
 void transfers_schedule(struct repository *r);

@@ -85,9 +85,13 @@ void repository_get_status(struct repository *r, struct repository_status *ret)
 /* What a turn that was undone had told the parts is not true; a new session tells it again. */
 static void on_turn_end(void *userdata, int error)
 {
-	if (error < 0)
+	if (error < 0) {
+		search_give_up(userdata);
 		sync_restart(userdata,
 			error == -ENOSPC ? "the disk is full" : "the database cannot be written");
+	} else {
+		search_schedule(userdata);
+	}
 }
 
 static int build(struct repository *r, const struct repository_options *o)
@@ -101,6 +105,7 @@ static int build(struct repository *r, const struct repository_options *o)
 	TAILQ_INIT(&r->transfers.imports);
 	TAILQ_INIT(&r->history_loads);
 	TAILQ_INIT(&r->lobby_calls);
+	search_init(r);
 	r->loop = o->loop;
 	r->barrier = o->barrier;
 	r->store = o->store;
@@ -151,6 +156,7 @@ struct repository *repository_free(struct repository *r)
 		barrier_remove_listener(r->barrier, r);
 	if (r->service)
 		r->service->session->disconnect(r->service, "shutdown");
+	search_done(r);
 	room_done(r);
 	lobby_done(r);
 	transfers_done(r);

@@ -161,6 +161,14 @@ bool room_has_older_history(struct repository *r, const char *chat_id);
 int room_mark_read(struct repository *r, const char *chat_id, const char *message_id,
 	struct failure *ret_failure);
 
+/* Search. */
+
+/*
+ * Sees to it that store_search finds everything that is in the store; may take several turns.
+ * Succeeds with what can be found where the index cannot be written.
+ */
+void search_prepare(struct repository *r, repository_done_fn fn, void *userdata);
+
 /* Attachments. */
 
 /*

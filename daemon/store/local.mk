@@ -11,6 +11,7 @@ libchatd_store_la_SOURCES = \
 	daemon/store/receipts.c \
 	daemon/store/rows.h \
 	daemon/store/schema.c daemon/store/schema.h \
+	daemon/store/search.c \
 	daemon/store/store.c daemon/store/store.h \
 	daemon/store/users.c \
 	daemon/store/write.h

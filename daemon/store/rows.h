@@ -23,6 +23,7 @@ struct store {
 	int64_t committed_change; /* where it stood after the last commit */
 	int64_t begun_changes[STORE_NESTING];
 	unsigned begun;
+	int64_t search_progress, committed_search_progress;
 	int write_state;
 };
 
@@ -92,6 +93,9 @@ int own_watermark(struct store *s, int64_t chat, int64_t seq, bool told);
  * something moved.
  */
 int peer_watermark(struct store *s, int64_t chat, enum message_status status, int64_t seq);
+
+/* Reads how far the full-text index has come. */
+void search_load(struct store *s);
 
 /* Drops all bytes of a blob; 0 when there are none. */
 int media_delete(struct store *s, const char *attachment_id, enum attachment_variant v);

@@ -12,9 +12,10 @@
  * has that id in hand may go on using it. received_seq is the newest incoming message of that run.
  * *_told is what the server was told.
  *
- * search holds the words of the messages up to search_progress, by their number added: it follows
- * the changes like anybody else, so that what comes in does not wait for it. A message that is
- * removed or numbered anew must be taken out of it with its text.
+ * search holds the words of the messages that were added up to search_progress: it follows the
+ * changes like anybody else, so that what comes in does not wait for it. A message's row there is
+ * doc, which is in order of time; a chat's number is a word like others, so that a search in one
+ * chat does not walk through all.
  */
 /* clang-format off: a table reads better a few columns a line than filled up to the margin */
 static const char chat_1[] =
@@ -55,9 +56,11 @@ static const char chat_1[] =
 	"	outgoing INTEGER NOT NULL, text TEXT NOT NULL, status INTEGER NOT NULL,"
 	"	error_title TEXT, error_detail TEXT, created_at INTEGER NOT NULL,"
 	"	attachments INTEGER NOT NULL DEFAULT 0, added INTEGER NOT NULL,"
-	"	change INTEGER NOT NULL, PRIMARY KEY(chat, position)) STRICT, WITHOUT ROWID;"
+	"	change INTEGER NOT NULL, doc INTEGER,"
+	"	PRIMARY KEY(chat, position)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX message_added ON message(added);"
 	"CREATE INDEX message_change ON message(change) WHERE change > added;"
+	"CREATE UNIQUE INDEX message_doc ON message(doc) WHERE doc IS NOT NULL;"
 	"CREATE INDEX message_outbox ON message(added) WHERE status IN (0, 4);"
 
 	"CREATE TABLE attachment("
@@ -82,8 +85,11 @@ static const char chat_1[] =
 
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 
-	"CREATE VIRTUAL TABLE search USING fts5(text, content=message, content_rowid=added,"
+	"CREATE VIRTUAL TABLE search USING fts5(text, chat, content=message, content_rowid=doc,"
 	"	tokenize='unicode61 remove_diacritics 2');"
+	"CREATE TRIGGER search_removed AFTER DELETE ON message WHEN old.doc IS NOT NULL BEGIN"
+	"	INSERT INTO search(search, rowid, text, chat)"
+	"	VALUES('delete', old.doc, old.text, old.chat); END;"
 	"CREATE TABLE search_progress("
 	"	only INTEGER PRIMARY KEY CHECK(only = 1), added INTEGER NOT NULL) STRICT;"
 	"INSERT INTO search_progress VALUES(1, 0);";

@@ -92,10 +92,13 @@ static void on_commit(void *userdata, int error)
 	struct store *s = userdata;
 
 	s->write_state = error;
-	if (error < 0)
+	if (error < 0) {
 		s->last_change = s->committed_change;
-	else
+		s->search_progress = s->committed_search_progress;
+	} else {
 		s->committed_change = s->last_change;
+		s->committed_search_progress = s->search_progress;
+	}
 }
 
 static int64_t newest_change(struct db *chat)
@@ -147,6 +150,7 @@ int store_open(const char *directory, const struct db_key *key, struct barrier *
 	if (r < 0)
 		return r;
 	s->last_change = s->committed_change = newest_change(s->chat);
+	search_load(s);
 	s->barrier = barrier;
 	barrier_attach(barrier, s->media);
 	barrier_attach(barrier, s->chat);

@@ -94,6 +94,33 @@ int store_message_page(struct store *s, const char *chat_id, enum page_direction
 	const char *anchor, int64_t limit, store_message_fn fn, void *userdata, bool *ret_more);
 int store_message_get(struct store *s, const char *message_id, store_message_fn fn, void *userdata);
 
+/* Full-text search. */
+
+struct search_query {
+	const char *text;    /* words, each of them the beginning of one; "in quotes" a phrase */
+	const char *chat_id; /* NULL: everywhere */
+	const char *cursor;  /* NULL: from the newest */
+	int64_t limit;
+};
+
+/* These stand around what was found in the snippet. */
+#define SEARCH_MARK_START '\x02'
+#define SEARCH_MARK_END '\x03'
+
+/* As the other callbacks; 1 ends the page behind this message. */
+typedef int (*store_search_fn)(void *userdata, const struct message *m, const char *snippet);
+
+/*
+ * Messages with all the words, whatever their case and accents, newest first. Finds what is in the
+ * index (store_search_lag()). `ret_cursor`: where to go on, owned, NULL at the end. -EBADMSG: a
+ * cursor that is none; -ENOENT: no such chat.
+ */
+int store_search(struct store *s, const struct search_query *q, store_search_fn fn, void *userdata,
+	char **ret_cursor);
+
+/* How many changes the index is behind; 0 when it holds every message. */
+int64_t store_search_lag(const struct store *s);
+
 /* Attachments and their bytes. */
 
 typedef int (*store_attachment_fn)(void *userdata, const struct attachment *a);

@@ -180,6 +180,9 @@ int store_media_set_slot(
 char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v);
 char *store_media_get_slot(struct store *s, const char *attachment_id, enum attachment_variant v);
 
+/* Takes up to `limit` further messages into the full-text index. */
+int store_search_index(struct store *s, int64_t limit);
+
 /*
  * Drops bytes whose row never came, as after a kill between the two commits; marks the others.
  * Once, at start.

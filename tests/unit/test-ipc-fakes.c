@@ -469,6 +469,26 @@ int transfer_open(struct repository *r, const char *attachment_id, enum attachme
 	return 0;
 }
 
+int store_search(struct store *s, const struct search_query *q, store_search_fn fn, void *userdata,
+	char **ret_cursor)
+{
+	struct message m;
+
+	if (q->cursor)
+		return -EBADMSG;
+	if (q->chat_id && strcmp(q->chat_id, "c1") != 0)
+		return -ENOENT;
+	fill_message(&m, "c1", "m1");
+	fn(userdata, &m, "say \2hello\3 \2you\3");
+	*ret_cursor = strdup("17");
+	return 0;
+}
+
+void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
+{
+	call((struct fake_pending){ .done = fn, .userdata = userdata });
+}
+
 /* The tests' own. */
 
 void fake_change(enum change_topic topic, const char *chat_id, const char *id)

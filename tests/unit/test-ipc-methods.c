@@ -93,6 +93,8 @@ static void every_method_answers_as_described(void **state)
 	works("messages.send",
 		"{\"chat_id\":\"c1\",\"attachments\":[{\"path\":\"/x\",\"name\":\"y\"}]}");
 	works("messages.mark_read", "{\"chat_id\":\"c1\",\"message_id\":\"m1\"}");
+	works("messages.search", "{\"query\":\"hello\"}");
+	works("messages.search", "{\"query\":\"x y\",\"chat_id\":\"c1\",\"limit\":200}");
 	works("attachments.get", "{\"attachment_id\":\"a1\"}");
 	works("attachments.download", "{\"attachment_id\":\"a1\"}");
 	works("attachments.open", "{\"attachment_id\":\"a1\"}");
@@ -137,6 +139,9 @@ static void wrong_parameters_are_refused(void **state)
 		{ "messages.send",
 			"{\"chat_id\":\"c1\",\"attachments\":[1,2,3,4,5,6,7,8,9,10,11]}" },
 		{ "messages.mark_read", "{\"chat_id\":\"c1\"}" },
+		{ "messages.search", "{}" },
+		{ "messages.search", "{\"query\":\"\"}" },
+		{ "messages.search", "{\"query\":\"x\",\"cursor\":\"nonsense\"}" },
 		{ "attachments.open", "{\"attachment_id\":\"a1\",\"variant\":\"ful\"}" },
 		{ "attachments.read", "{\"attachment_id\":\"a1\",\"offset\":-1}" },
 		{ "attachments.read", "{\"attachment_id\":\"a1\",\"length\":0}" },
@@ -283,6 +288,20 @@ static void attachments_are_read_in_pieces(void **state)
 	expect_piece("{\"attachment_id\":\"a1\",\"variant\":\"preview\",\"length\":2}", "YWI=");
 }
 
+static void a_snippet_comes_in_pieces(void **state)
+{
+	_cleanup_(cJSON_Deletep) cJSON *result = good("messages.search", "{\"query\":\"hello\"}");
+	const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(result, "results"), 0);
+	_cleanup_free_ char *text =
+		cJSON_PrintUnformatted(cJSON_GetObjectItem(first, "snippet"));
+
+	assert_string_equal(text,
+		"[{\"text\":\"say \",\"match\":false},{\"text\":\"hello\",\"match\":true},"
+		"{\"text\":\" \",\"match\":false},{\"text\":\"you\",\"match\":true}]");
+	assert_string_equal(cJSON_GetObjectItem(result, "cursor")->valuestring, "17");
+	fails("messages.search", "{\"query\":\"x\",\"chat_id\":\"c9\"}", 1);
+}
+
 static void a_subscription_says_where_it_begins(void **state)
 {
 	cJSON *result;
@@ -310,6 +329,7 @@ int main(void)
 		test(more_is_what_is_stored_or_known_to_exist),
 		test(pages_are_cut_to_fit_a_line),
 		test(attachments_are_read_in_pieces),
+		test(a_snippet_comes_in_pieces),
 		test(a_subscription_says_where_it_begins),
 	};
 

@@ -680,6 +680,119 @@ static void test_sweep_drops_bytes_without_a_row(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static int collect_found(void *userdata, const struct message *m, const char *snippet)
+{
+	struct fixture *f = userdata;
+	size_t n = strlen(f->text);
+
+	snprintf(f->text + n, sizeof(f->text) - n, "%s{%s} ", m->id, snippet);
+	return 0;
+}
+
+static const char *find(struct fixture *f, const char *text, const char *chat)
+{
+	struct search_query q = { .text = text, .chat_id = chat, .limit = 2 };
+	_cleanup_free_ char *cursor = NULL;
+	int pages = 0;
+
+	f->text[0] = '\0';
+	do {
+		_cleanup_free_ char *from = TAKE_PTR(cursor);
+
+		q.cursor = from;
+		assert_int_equal(store_search(f->store, &q, collect_found, f, &cursor), 0);
+		assert_true(++pages < 10);
+	} while (cursor);
+	return f->text;
+}
+
+static void say(struct fixture *f, const char *chat, const char *id, int64_t seq, int64_t at,
+	const char *text)
+{
+	struct message m = message(chat, id, "bob", seq);
+	struct store_put put;
+
+	m.created_at = at;
+	m.text = (char *)(uintptr_t)text;
+	assert_int_equal(store_messages_put(f->store, chat, &m, 1, false, &put), 0);
+}
+
+static void index_all(struct fixture *f)
+{
+	for (int i = 0; store_search_lag(f->store) > 0; i++) {
+		assert_int_equal(store_search_index(f->store, 2), 0);
+		assert_true(i < 100);
+	}
+	commit(f);
+}
+
+static void test_search_finds_words_newest_first(void **state)
+{
+	struct fixture *f = *state;
+	struct search_query bad = { .text = "a", .cursor = "x", .limit = 1 };
+	char *cursor;
+
+	put_chat(f, "c1", "bob", 0);
+	put_chat(f, "c2", "eve", 0);
+	say(f, "c1", "m3", 3, 30000, "Zum Caf\xc3\xa9, \"hello\" there");
+	say(f, "c1", "m1", 1, 10000, "hello world");
+	say(f, "c2", "n1", 1, 20000, "Hello again, cafeteria");
+	commit(f);
+	assert_string_equal(find(f, "hello", NULL), "");
+	index_all(f);
+	assert_string_equal(find(f, "hello", NULL),
+		"m3{Zum Caf\xc3\xa9, \"\2hello\3\" there} n1{\2Hello\3 again, cafeteria} "
+		"m1{\2hello\3 world} ");
+	assert_string_equal(
+		find(f, "HEL caf", "c1"), "m3{Zum \2Caf\xc3\xa9\3, \"\2hello\3\" there} ");
+	assert_string_equal(find(f, "\"hello world\"", NULL), "m1{\2hello world\3} ");
+	assert_string_equal(find(f, "\"hello wor\"", NULL), "");
+	/* What means something to the index means nothing here. */
+	assert_string_equal(find(f, "hello OR world", NULL), "");
+	assert_string_equal(find(f, "(hello* NEAR -world", NULL), "");
+	assert_string_equal(find(f, "!! \" : 1", "c2"), "");
+	assert_int_equal(store_search(f->store, &bad, collect_found, f, &cursor), -EBADMSG);
+	bad.cursor = NULL;
+	bad.chat_id = "c9";
+	assert_int_equal(store_search(f->store, &bad, collect_found, f, &cursor), -ENOENT);
+}
+
+/* What is numbered anew stays where it is in the index; clocks that are wrong harm nothing. */
+static void test_search_survives_renaming_and_odd_clocks(void **state)
+{
+	struct fixture *f = *state;
+	char id[65];
+
+	assert_int_equal(store_chat_provisional(f->store, "carol", id), 0);
+	send(f, id, "p1");
+	index_all(f);
+	put_chat(f, "c2", "carol", 0);
+	index_all(f);
+	assert_string_equal(find(f, "text", "c2"), "p1{\2text\3} ");
+	put_chat(f, "c1", "bob", 0);
+	say(f, "c1", "m1", 1, INT64_MAX, "word");
+	say(f, "c1", "m2", 2, INT64_MIN, "word");
+	say(f, "c1", "m3", 3, INT64_MAX, "word");
+	index_all(f);
+	reopen(f);
+	assert_int_equal(store_search_lag(f->store), 0);
+	assert_string_equal(find(f, "word", NULL), "m3{\2word\3} m1{\2word\3} m2{\2word\3} ");
+}
+
+static void test_a_failed_commit_undoes_the_index(void **state)
+{
+	struct fixture *f = *state;
+
+	put_chat(f, "c1", "bob", 0);
+	say(f, "c1", "m1", 1, 1000, "word");
+	commit(f);
+	assert_int_equal(store_search_index(f->store, 100), 0);
+	assert_int_equal(commit_without_room(f), -EIO);
+	assert_true(store_search_lag(f->store) > 0);
+	index_all(f);
+	assert_string_equal(find(f, "word", NULL), "m1{\2word\3} ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +812,9 @@ int main(void)
 		TEST(test_added_is_listed_where_it_came),
 		TEST(test_what_is_undone_is_not_numbered),
 		TEST(test_a_failed_turn_gives_its_numbers_back),
+		TEST(test_search_finds_words_newest_first),
+		TEST(test_search_survives_renaming_and_odd_clocks),
+		TEST(test_a_failed_commit_undoes_the_index),
 		TEST(test_outbox_in_order_of_sending),
 		TEST(test_media_bytes_come_back),
 		TEST(test_sweep_drops_bytes_without_a_row),

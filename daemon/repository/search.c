@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Keeps the full-text index: in slices of a few milliseconds, once enough has come together and no
+ * catching up is going on, and whatever is missing before a search.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "repository/parts.h"
+
+#define SLICE 200 /* messages */
+#define LAG 1024  /* changes that may wait for the next search */
+
+struct search_wait {
+	repository_done_fn fn;
+	void *userdata;
+	TAILQ_ENTRY(search_wait) entry;
+};
+
+static void end_waits(struct repository *r)
+{
+	struct search_waits ended = TAILQ_HEAD_INITIALIZER(ended);
+	struct search_wait *w;
+
+	TAILQ_CONCAT(&ended, &r->search.waits, entry);
+	while ((w = TAILQ_FIRST(&ended))) {
+		TAILQ_REMOVE(&ended, w, entry);
+		w->fn(w->userdata, NULL);
+		free(w);
+	}
+}
+
+static bool wants_more(const struct repository *r)
+{
+	int64_t lag = store_search_lag(r->store);
+
+	if (!TAILQ_EMPTY(&r->search.waits))
+		return lag > 0;
+	return lag >= LAG && r->sync.state != SESSION_CATCHING_UP;
+}
+
+/* A disk that takes nothing does not keep anybody from searching what is in the index. */
+static void on_slice(void *userdata)
+{
+	struct repository *r = userdata;
+	int e = store_search_index(r->store, SLICE);
+
+	if (e < 0)
+		log_debug("the search index was not written: %s", strerror(-e));
+	if (e < 0 || store_search_lag(r->store) == 0)
+		end_waits(r);
+	else if (wants_more(r))
+		event_loop_defer(r->loop, &r->search.slice);
+}
+
+void search_give_up(struct repository *r)
+{
+	event_loop_undefer(r->loop, &r->search.slice);
+	end_waits(r);
+}
+
+void search_schedule(struct repository *r)
+{
+	if (wants_more(r))
+		event_loop_defer(r->loop, &r->search.slice);
+}
+
+void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
+{
+	struct failure failure;
+	struct search_wait *w;
+
+	if (store_search_lag(r->store) == 0) {
+		fn(userdata, NULL);
+		return;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		failure_from_errno(&failure, -ENOMEM);
+		fn(userdata, &failure);
+		return;
+	}
+	w->fn = fn;
+	w->userdata = userdata;
+	TAILQ_INSERT_TAIL(&r->search.waits, w, entry);
+	search_schedule(r);
+}
+
+void search_init(struct repository *r)
+{
+	TAILQ_INIT(&r->search.waits);
+	r->search.slice = (struct loop_deferred){ .fn = on_slice, .userdata = r };
+}
+
+void search_done(struct repository *r)
+{
+	struct search_wait *w;
+
+	if (!r->search.slice.fn)
+		return;
+	event_loop_undefer(r->loop, &r->search.slice);
+	while ((w = TAILQ_FIRST(&r->search.waits))) {
+		TAILQ_REMOVE(&r->search.waits, w, entry);
+		free(w);
+	}
+}
