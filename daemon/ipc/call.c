@@ -455,6 +455,8 @@ void call_queue_clear(struct call_queue *q)
 		c->batch = NULL;
 		c->rq.client = NULL;
 		TAILQ_INSERT_TAIL(&c->rq.api->orphans, c, entry);
+		if (c->rq.on_client_gone)
+			c->rq.on_client_gone(&c->rq);
 	}
 	while ((b = TAILQ_FIRST(&q->batches)))
 		batch_free(q, b);

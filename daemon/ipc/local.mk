@@ -15,7 +15,9 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/method-table.c daemon/ipc/method.h \
 	daemon/ipc/methods-account.c \
 	daemon/ipc/methods-attachments.c \
+	daemon/ipc/methods-changes.c \
 	daemon/ipc/methods-chats.c \
+	daemon/ipc/methods-consumers.c \
 	daemon/ipc/methods-daemon.c \
 	daemon/ipc/methods-events.c \
 	daemon/ipc/methods-messages.c \
@@ -31,6 +33,7 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/schema.c daemon/ipc/schema.h \
 	daemon/ipc/server.c daemon/ipc/server.h \
 	daemon/ipc/socket-path.c daemon/ipc/socket-path.h \
+	daemon/ipc/subscribe.c daemon/ipc/subscribe.h \
 	daemon/ipc/suggest.c daemon/ipc/suggest.h \
 	daemon/ipc/topics.c daemon/ipc/topics.h \
 	daemon/ipc/types.c \

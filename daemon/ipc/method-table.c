@@ -14,6 +14,8 @@ const struct method *const method_tables[] = {
 	methods_messages,
 	methods_attachments,
 	methods_events,
+	methods_consumers,
+	methods_changes,
 	methods_users,
 	methods_rpc,
 	methods_search,

@@ -60,7 +60,9 @@ struct method {
 
 extern const struct method methods_account[];
 extern const struct method methods_attachments[];
+extern const struct method methods_changes[];
 extern const struct method methods_chats[];
+extern const struct method methods_consumers[];
 extern const struct method methods_daemon[];
 extern const struct method methods_events[];
 extern const struct method methods_messages[];

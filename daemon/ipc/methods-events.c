@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
-#include <string.h>
-
 #include "ipc/json-build.h"
 #include "ipc/limits.h"
 #include "ipc/request.h"
+#include "ipc/subscribe.h"
 #include "ipc/topics.h"
 
 struct subscribe_params {
 	const cJSON *topics;
 	const cJSON *chats;
 	int64_t since;
+	const char *consumer;
 };
 
 static const struct json_field subscribe_fields[] = {
@@ -22,6 +21,9 @@ static const struct json_field subscribe_fields[] = {
 		INT64_C(1) << 53,
 		"A seq or as_of that is known already: every later change is told. Left out, "
 		"from now on." },
+	{ "consumer", JSON_ID, JSON_NULLABLE, offsetof(struct subscribe_params, consumer),
+		.doc = "A name under which the position is kept: begins behind what events.ack "
+		       "acknowledged last. 'since' says where a new one begins." },
 	{ 0 },
 };
 
@@ -43,51 +45,20 @@ static const struct schema subscribe_result = {
 	.fields = subscribe_result_fields,
 };
 
-static unsigned topics_of(const cJSON *list)
-{
-	const cJSON *item;
-	unsigned bits = 0;
-
-	if (!list)
-		return TOPICS_DEFAULT;
-	cJSON_ArrayForEach(item, list) {
-		int topic = topic_from_string(item->valuestring);
-
-		if (topic >= 0)
-			bits |= 1u << topic;
-	}
-	return bits;
-}
-
-static int copy_chats(const cJSON *list, struct subscription *s)
-{
-	const cJSON *item;
-
-	if (!list)
-		return 0;
-	s->chats = calloc((size_t)cJSON_GetArraySize(list), sizeof(s->chats[0]));
-	if (!s->chats)
-		return -ENOMEM;
-	cJSON_ArrayForEach(item, list) {
-		s->chats[s->n_chats] = strdup(item->valuestring);
-		if (!s->chats[s->n_chats++])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static void on_subscribe(struct request *rq)
 {
 	const struct subscribe_params *p = rq->params;
-	_cleanup_(subscription_clear) struct subscription s = { .topics = topics_of(p->topics) };
+	_cleanup_(subscription_clear) struct subscription s = { 0 };
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	int64_t last = store_last_change(rq->api->store);
+	struct failure failure;
 
-	if (p->since > last)
-		return request_fail_with(
-			rq, FAILURE_INVALID, "'since' is ahead of the newest change; list anew");
-	s.position = p->since < 0 ? last : p->since;
-	if (!o || !json_add_integer(o, "seq", s.position) || copy_chats(p->chats, &s) < 0)
+	if (subscription_from(rq, p->topics, TOPICS_DEFAULT, p->chats, p->since, &s) < 0)
+		return;
+	if (p->consumer &&
+		consumer_open(rq->api->repository, p->consumer, p->since, &s.position, &failure) <
+			0)
+		return request_fail(rq, &failure);
+	if (!o || !json_add_integer(o, "seq", s.position))
 		return request_reply(rq, NULL);
 	subscriber_stage(&rq->client->subscriber, &s);
 	rq->stages_subscription = true;
@@ -109,14 +80,17 @@ const struct method methods_events[] = {
 		       "topics, chats and position. The answer precedes the first change "
 		       "notification. A row that changed several times unseen is told once, as "
 		       "it is now. The error invalid says that 'since' is not of this database: "
-		       "list anew.",
+		       "list anew. With a consumer, what is not "
+		       "acknowledged is told again after a break, by either side.",
 		.params = subscribe_fields,
 		.params_size = sizeof(struct subscribe_params),
 		.defaults = &subscribe_defaults,
 		.details = subscribe_details,
 		.result = &subscribe_result,
-		.errors = 1u << FAILURE_INVALID,
+		.errors =
+			1u << FAILURE_INVALID | 1u << FAILURE_CONFLICT | 1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_READ,
+		.flags = METHOD_WRITES,
 		.handler = on_subscribe,
 	},
 	{

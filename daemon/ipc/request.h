@@ -40,6 +40,12 @@ struct request {
 	struct fd_list *fds;   /* owned; NULL: none came */
 	/* Set by the handler: the answer brings the staged subscription into force. */
 	bool stages_subscription;
+	/*
+	 * Set by a handler that waits for what may never come: called when the client has gone,
+	 * must end the request. `handler_data` is the handler's.
+	 */
+	void (*on_client_gone)(struct request *rq);
+	void *handler_data;
 };
 
 /*

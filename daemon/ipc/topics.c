@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
+#define DURABLE_NAMES                                                                           \
+	[CHANGE_MESSAGE_ADDED] = "message.added", [CHANGE_MESSAGE_UPDATED] = "message.updated", \
+	[CHANGE_MESSAGE_REMOVED] = "message.removed", [CHANGE_CHAT_UPDATED] = "chat.updated",   \
+	[CHANGE_CHAT_REMOVED] = "chat.removed", [CHANGE_ATTACHMENT_UPDATED] = "attachment.updated"
+
+const char *const topic_durable_names[TOPIC_CONNECTION + 1] = { DURABLE_NAMES };
+
 const char *const topic_names[N_TOPICS + 1] = {
-	[CHANGE_MESSAGE_ADDED] = "message.added",
-	[CHANGE_MESSAGE_UPDATED] = "message.updated",
-	[CHANGE_MESSAGE_REMOVED] = "message.removed",
-	[CHANGE_CHAT_UPDATED] = "chat.updated",
-	[CHANGE_CHAT_REMOVED] = "chat.removed",
-	[CHANGE_ATTACHMENT_UPDATED] = "attachment.updated",
+	DURABLE_NAMES,
 	[TOPIC_CONNECTION] = "connection",
 	[TOPIC_TRANSFER_PROGRESS] = "transfer.progress",
 };

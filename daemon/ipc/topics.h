@@ -26,6 +26,7 @@ struct topic {
 
 extern const struct topic topics[N_TOPICS];
 extern const char *const topic_names[N_TOPICS + 1]; /* NULL-terminated */
+extern const char *const topic_durable_names[TOPIC_CONNECTION + 1];
 
 static inline bool topic_is_durable(unsigned topic)
 {

@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libchatd-repository.la
 libchatd_repository_la_SOURCES = \
 	daemon/repository/account.c \
 	daemon/repository/catchup.c \
+	daemon/repository/consumers.c \
 	daemon/repository/lobby.c \
 	daemon/repository/media-open.c daemon/repository/media-open.h \
 	daemon/repository/outbox.c \

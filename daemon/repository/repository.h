@@ -161,6 +161,19 @@ bool room_has_older_history(struct repository *r, const char *chat_id);
 int room_mark_read(struct repository *r, const char *chat_id, const char *message_id,
 	struct failure *ret_failure);
 
+/* Consumers: durable positions in the order of changes, moved by whoever follows it. */
+
+/*
+ * Where the consumer is; a new one begins at `since` (negative: now). INVALID, CONFLICT: too many.
+ */
+int consumer_open(struct repository *r, const char *name, int64_t since, int64_t *ret_seq,
+	struct failure *ret_failure);
+
+/* Moves it forward; tells where it is then. NOT_FOUND, INVALID: ahead of the newest change. */
+int consumer_ack(struct repository *r, const char *name, int64_t seq, int64_t *ret_seq,
+	struct failure *ret_failure);
+int consumer_forget(struct repository *r, const char *name, struct failure *ret_failure);
+
 /* Search. */
 
 /*

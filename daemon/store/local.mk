@@ -5,6 +5,7 @@ libchatd_store_la_SOURCES = \
 	daemon/store/attachments.c \
 	daemon/store/changes.c \
 	daemon/store/chats.c \
+	daemon/store/consumers.c \
 	daemon/store/media.c \
 	daemon/store/messages.c \
 	daemon/store/messages-write.c \

@@ -134,6 +134,13 @@ int64_t store_media_size(struct store *s, const char *attachment_id, enum attach
 ssize_t store_media_read(struct store *s, const char *attachment_id, enum attachment_variant v,
 	int64_t offset, void *buf, size_t len);
 
+/* Consumers: names for a position in the order of changes. */
+
+typedef int (*store_consumer_fn)(void *userdata, const char *name, int64_t seq);
+int store_consumer_get(struct store *s, const char *name, int64_t *ret_seq);
+int store_consumer_list(struct store *s, store_consumer_fn fn, void *userdata);
+int64_t store_consumer_count(struct store *s);
+
 /* Changes. */
 
 enum change_topic {

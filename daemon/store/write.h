@@ -180,6 +180,10 @@ int store_media_set_slot(
 char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v);
 char *store_media_get_slot(struct store *s, const char *attachment_id, enum attachment_variant v);
 
+/* Makes a consumer, or moves it forward. */
+int store_consumer_put(struct store *s, const char *name, int64_t seq);
+int store_consumer_remove(struct store *s, const char *name);
+
 /* Takes up to `limit` further messages into the full-text index. */
 int store_search_index(struct store *s, int64_t limit);
 

@@ -238,6 +238,33 @@ def test_errors_name_what_was_meant(client):
     assert "did you mean 'limit'?" in error.data["detail"]
 
 
+def test_search(client):
+    page = client.call("messages.search", query="message 11", limit=3)
+    assert len(page["results"]) == 3 and page["cursor"]
+    client.call("messages.search", query="message 11", limit=3, cursor=page["cursor"])
+    assert client.call("messages.search", query="message 7", chat_id="c2")["results"] == []
+    fails(client, "not_found", "messages.search", query="x", chat_id="nowhere")
+    fails(client, "invalid_params", "messages.search", query="x", cursor="nonsense")
+    fails(client, "invalid_params", "messages.search", query="")
+
+
+def test_consumers(client):
+    begin = client.call("events.subscribe", consumer="bot", topics=["message.added"])["seq"]
+    assert client.call("events.ack", consumer="bot", seq=begin)["seq"] == begin
+    assert client.call("events.consumers")["consumers"] == [{"consumer": "bot", "seq": begin}]
+    client.call("events.forget", consumer="bot")
+    fails(client, "not_found", "events.ack", consumer="bot", seq=begin)
+    fails(client, "not_found", "events.forget", consumer="bot")
+    client.call("events.unsubscribe")
+
+
+def test_waiting(client):
+    answer = client.call("changes.wait", since=0, topics=["message.added"], chats=["c2"])
+    assert answer["changes"][0]["message_id"] == "b1"
+    assert client.call("changes.wait", timeout_ms=1)["changes"] == []
+    fails(client, "invalid", "changes.wait", since=1 << 50)
+
+
 def test_every_method_was_seen(daemon, client, contract):
     """Runs last: each was called by the others, and had a good answer."""
     assert set(contract.methods) == contract.seen

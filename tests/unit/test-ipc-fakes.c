@@ -489,6 +489,41 @@ void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
 	call((struct fake_pending){ .done = fn, .userdata = userdata });
 }
 
+int store_consumer_list(struct store *s, store_consumer_fn fn, void *userdata)
+{
+	return fake.consumer_seq >= 0 ? fn(userdata, "bot", fake.consumer_seq) : 0;
+}
+
+int consumer_open(
+	struct repository *r, const char *name, int64_t since, int64_t *ret_seq, struct failure *f)
+{
+	if (fake.failure) {
+		*f = *fake.failure;
+		return -EINVAL;
+	}
+	if (fake.consumer_seq < 0)
+		fake.consumer_seq = since < 0 ? fake.last_change : since;
+	*ret_seq = fake.consumer_seq;
+	return 0;
+}
+
+int consumer_ack(
+	struct repository *r, const char *name, int64_t seq, int64_t *ret_seq, struct failure *f)
+{
+	if (fake.consumer_seq < 0)
+		return failure_set(f, FAILURE_NOT_FOUND, "no such consumer");
+	fake.consumer_seq = *ret_seq = seq;
+	return 0;
+}
+
+int consumer_forget(struct repository *r, const char *name, struct failure *f)
+{
+	if (fake.consumer_seq < 0)
+		return failure_set(f, FAILURE_NOT_FOUND, "no such consumer");
+	fake.consumer_seq = -1;
+	return 0;
+}
+
 /* The tests' own. */
 
 void fake_change(enum change_topic topic, const char *chat_id, const char *id)
@@ -523,6 +558,7 @@ void fake_settle(void)
 void fake_start(void)
 {
 	memset(&fake, 0, sizeof(fake));
+	fake.consumer_seq = -1;
 	memset(&barrier, 0, sizeof(barrier));
 	TAILQ_INIT(&barrier.effects);
 	fake.loop = event_loop_new();

@@ -57,6 +57,8 @@ struct fake {
 	bool more;         /* what pages say */
 	bool stored;       /* of the attachment's variants */
 
+	int64_t consumer_seq; /* of the only consumer; -1: there is none */
+
 	/* The repository. */
 	bool asynchronous;       /* answers come with fake_answer */
 	struct failure *failure; /* what it answers instead of success */

@@ -104,7 +104,19 @@ static void every_method_answers_as_described(void **state)
 	works("events.subscribe",
 		"{\"topics\":[\"connection\"],\"chats\":[\"c1\",\"c2\"],\"since\":0}");
 	works("events.subscribe", "{\"topics\":null,\"chats\":null,\"since\":null}");
+	works("events.subscribe",
+		"{\"consumer\":\"bot\",\"since\":0,\"topics\":[\"connection\"]}");
+	works("events.consumers", "{}");
+	works("events.ack", "{\"consumer\":\"bot\",\"seq\":0}");
+	works("events.forget", "{\"consumer\":\"bot\"}");
+	works("events.consumers", "{}");
 	works("events.unsubscribe", "{}");
+	works("changes.wait", "{\"timeout_ms\":0}");
+	fake_change(CHANGE_MESSAGE_ADDED, "c1", "m1");
+	fake_change(CHANGE_ATTACHMENT_UPDATED, "c1", "a1");
+	fake_change(CHANGE_CHAT_UPDATED, "c1", "c1");
+	fake_settle();
+	works("changes.wait", "{\"since\":0}");
 	works("rpc.discover", "{}");
 }
 
@@ -142,6 +154,12 @@ static void wrong_parameters_are_refused(void **state)
 		{ "messages.search", "{}" },
 		{ "messages.search", "{\"query\":\"\"}" },
 		{ "messages.search", "{\"query\":\"x\",\"cursor\":\"nonsense\"}" },
+		{ "events.subscribe", "{\"consumer\":\"a b\"}" },
+		{ "events.ack", "{\"consumer\":\"bot\"}" },
+		{ "events.ack", "{\"consumer\":\"bot\",\"seq\":-1}" },
+		{ "events.forget", "{}" },
+		{ "changes.wait", "{\"topics\":[\"connection\"]}" },
+		{ "changes.wait", "{\"timeout_ms\":600001}" },
 		{ "attachments.open", "{\"attachment_id\":\"a1\",\"variant\":\"ful\"}" },
 		{ "attachments.read", "{\"attachment_id\":\"a1\",\"offset\":-1}" },
 		{ "attachments.read", "{\"attachment_id\":\"a1\",\"length\":0}" },
@@ -292,14 +310,61 @@ static void a_snippet_comes_in_pieces(void **state)
 {
 	_cleanup_(cJSON_Deletep) cJSON *result = good("messages.search", "{\"query\":\"hello\"}");
 	const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(result, "results"), 0);
-	_cleanup_free_ char *text =
-		cJSON_PrintUnformatted(cJSON_GetObjectItem(first, "snippet"));
+	_cleanup_free_ char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(first, "snippet"));
 
 	assert_string_equal(text,
 		"[{\"text\":\"say \",\"match\":false},{\"text\":\"hello\",\"match\":true},"
 		"{\"text\":\" \",\"match\":false},{\"text\":\"you\",\"match\":true}]");
 	assert_string_equal(cJSON_GetObjectItem(result, "cursor")->valuestring, "17");
 	fails("messages.search", "{\"query\":\"x\",\"chat_id\":\"c9\"}", 1);
+}
+
+/* Waits for the answer of a request that has been sent. */
+static void expect_answer(const char *text)
+{
+	fake_settle();
+	test_expect(&c, text);
+}
+
+static void waiting_ends_with_the_first_change(void **state)
+{
+	test_client_line(&c,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"changes.wait\","
+		"\"params\":{\"topics\":[\"message.added\"],\"chats\":[\"c1\"],\"timeout_ms\":"
+		"600000}}");
+	fake_settle();
+	fake_change(CHANGE_CHAT_UPDATED, "c1", "c1");
+	fake_change(CHANGE_MESSAGE_ADDED, "c2", "m1");
+	fake_settle();
+	fake_change(CHANGE_MESSAGE_ADDED, "c1", "m2");
+	expect_answer("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"seq\":3,\"changes\":[{\"seq\":3,"
+		      "\"topic\":\"message.added\",\"chat_id\":\"c1\",\"message_id\":\"m2\"}]}}");
+	fails("changes.wait", "{\"since\":4}", 2);
+}
+
+/* Who waits and goes away leaves nothing behind. */
+static void waiting_ends_with_the_client(void **state)
+{
+	struct test_client other;
+
+	test_client_open(&other, api, SCOPES_ALL);
+	test_client_line(&other, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"changes.wait\"}");
+	fake_settle();
+	test_client_close(&other);
+	fake_settle();
+	assert_true(TAILQ_EMPTY(&api->orphans));
+	fake_change(CHANGE_MESSAGE_ADDED, "c1", "m1");
+	fake_settle();
+}
+
+static void consumers_fail_as_described(void **state)
+{
+	struct failure conflict = { .kind = FAILURE_CONFLICT };
+
+	fails("events.ack", "{\"consumer\":\"bot\",\"seq\":0}", 1);
+	fails("events.forget", "{\"consumer\":\"bot\"}", 1);
+	fake.failure = &conflict;
+	fails("events.subscribe", "{\"consumer\":\"bot\"}", 8);
 }
 
 static void a_subscription_says_where_it_begins(void **state)
@@ -330,6 +395,9 @@ int main(void)
 		test(pages_are_cut_to_fit_a_line),
 		test(attachments_are_read_in_pieces),
 		test(a_snippet_comes_in_pieces),
+		test(waiting_ends_with_the_first_change),
+		test(waiting_ends_with_the_client),
+		test(consumers_fail_as_described),
 		test(a_subscription_says_where_it_begins),
 	};
 

@@ -793,6 +793,37 @@ static void test_a_failed_commit_undoes_the_index(void **state)
 	assert_string_equal(find(f, "word", NULL), "m1{\2word\3} ");
 }
 
+static int collect_consumer(void *userdata, const char *name, int64_t seq)
+{
+	struct fixture *f = userdata;
+	size_t n = strlen(f->text);
+
+	snprintf(f->text + n, sizeof(f->text) - n, "%s:%" PRId64 " ", name, seq);
+	return 0;
+}
+
+static void test_consumers_move_forward_only(void **state)
+{
+	struct fixture *f = *state;
+	int64_t seq = 0;
+
+	assert_int_equal(store_consumer_get(f->store, "bot", &seq), -ENOENT);
+	assert_int_equal(store_consumer_put(f->store, "bot", 5), 0);
+	assert_int_equal(store_consumer_put(f->store, "a", 1), 0);
+	assert_int_equal(store_consumer_put(f->store, "bot", 4), 0);
+	commit(f);
+	reopen(f);
+	assert_int_equal(store_consumer_get(f->store, "bot", &seq), 0);
+	assert_int_equal(seq, 5);
+	f->text[0] = '\0';
+	assert_int_equal(store_consumer_list(f->store, collect_consumer, f), 0);
+	assert_string_equal(f->text, "a:1 bot:5 ");
+	assert_int_equal(store_consumer_remove(f->store, "bot"), 0);
+	assert_int_equal(store_consumer_remove(f->store, "bot"), -ENOENT);
+	assert_int_equal(store_consumer_count(f->store), 1);
+	commit(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -812,6 +843,7 @@ int main(void)
 		TEST(test_added_is_listed_where_it_came),
 		TEST(test_what_is_undone_is_not_numbered),
 		TEST(test_a_failed_turn_gives_its_numbers_back),
+		TEST(test_consumers_move_forward_only),
 		TEST(test_search_finds_words_newest_first),
 		TEST(test_search_survives_renaming_and_odd_clocks),
 		TEST(test_a_failed_commit_undoes_the_index),
