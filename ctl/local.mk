@@ -10,6 +10,7 @@ libchatctl_la_SOURCES = \
 	ctl/login.c \
 	ctl/messages.c ctl/messages.h \
 	ctl/options.c ctl/options.h \
+	ctl/outbox.c \
 	ctl/photo.c \
 	ctl/photo-list.c \
 	ctl/report.c \

@@ -28,6 +28,15 @@ static const struct verb verbs[] = {
 		"awt", 1, -1, verb_send },
 	{ "read", "CHAT [MESSAGE_ID]", "mark a chat as read, up to a message or all", NULL, "", 1,
 		2, verb_read },
+	{ "outbox", "", "what the server has not accepted, in order of sending",
+		"Messages that wait (PENDING), and those that were refused (FAILED) with the\n"
+		"reason, each with its id.",
+		"n", 0, 0, verb_outbox },
+	{ "retry", "MESSAGE_ID...", "send refused messages again", NULL, "", 1, -1, verb_retry },
+	{ "cancel", "MESSAGE_ID...", "take back messages that are not sent",
+		"One that the server has, or may have because it is on its way, cannot be taken\n"
+		"back.",
+		"", 1, -1, verb_cancel },
 	{ "watch", "", "tell changes as they happen",
 		"Goes on until interrupted, also while the daemon restarts. Each change has a\n"
 		"number; --since continues after one. Topics: message.added, message.updated,\n"

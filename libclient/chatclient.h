@@ -495,6 +495,32 @@ int chat_client_mark_read(struct chat_client *client, const char *chat_id, const
 int chat_client_mark_read_async(struct chat_client *client, const char *chat_id,
 	const char *message_id, chat_done_fn callback, void *userdata);
 
+/*
+ * What the server has not accepted, PENDING and FAILED, of all chats in order of sending; at most
+ * `limit` (0: 50), after the last message of the page before (NULL: from the start). -ENOENT:
+ * `after` is not here any more; list from the start.
+ */
+int chat_client_list_outbox(struct chat_client *client, const char *after, unsigned limit,
+	struct chat_message_list **ret);
+int chat_client_list_outbox_async(struct chat_client *client, const char *after, unsigned limit,
+	chat_message_list_fn callback, void *userdata);
+
+/*
+ * Sends a FAILED message again, under its id. -EEXIST: the server has it.
+ */
+int chat_client_retry_message(
+	struct chat_client *client, const char *message_id, struct chat_message **ret);
+int chat_client_retry_message_async(struct chat_client *client, const char *message_id,
+	chat_message_fn callback, void *userdata);
+
+/*
+ * Takes back a message that is PENDING or FAILED. -EEXIST: the server has it, or may have it since
+ * it is on its way.
+ */
+int chat_client_cancel_message(struct chat_client *client, const char *message_id);
+int chat_client_cancel_message_async(
+	struct chat_client *client, const char *message_id, chat_done_fn callback, void *userdata);
+
 int chat_client_get_attachment(
 	struct chat_client *client, const char *attachment_id, struct chat_attachment **ret);
 int chat_client_get_attachment_async(struct chat_client *client, const char *attachment_id,

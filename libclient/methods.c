@@ -333,6 +333,70 @@ int chat_client_mark_read_async(struct chat_client *c, const char *chat_id, cons
 	return START(c, mark_read_options(chat_id, message_id), done, callback, userdata);
 }
 
+static struct request_options list_outbox_options(const char *after, unsigned limit)
+{
+	struct request_options o =
+		simple("outbox.list", RESULT_MESSAGE_LIST, "after", after, NULL, NULL);
+
+	add_limit(&o.params, limit);
+	return o;
+}
+
+int chat_client_list_outbox(
+	struct chat_client *c, const char *after, unsigned limit, struct chat_message_list **ret)
+{
+	return call(c, list_outbox_options(after, limit), ret);
+}
+
+int chat_client_list_outbox_async(struct chat_client *c, const char *after, unsigned limit,
+	chat_message_list_fn callback, void *userdata)
+{
+	return START(c, list_outbox_options(after, limit), message_list, callback, userdata);
+}
+
+/* A repetition whose first run was lost would be told that there is nothing to do. */
+static struct request_options unsent_options(
+	const char *method, enum result_kind kind, const char *message_id)
+{
+	struct request_options o = simple(method, kind, "message_id", message_id, NULL, NULL);
+
+	o.repeatable = false;
+	return o;
+}
+
+int chat_client_retry_message(
+	struct chat_client *c, const char *message_id, struct chat_message **ret)
+{
+	if (!message_id)
+		return invalid(c, "a message is needed");
+	return call(c, unsent_options("messages.retry", RESULT_MESSAGE, message_id), ret);
+}
+
+int chat_client_retry_message_async(
+	struct chat_client *c, const char *message_id, chat_message_fn callback, void *userdata)
+{
+	if (!message_id)
+		return invalid(c, "a message is needed");
+	return START(c, unsent_options("messages.retry", RESULT_MESSAGE, message_id), message,
+		callback, userdata);
+}
+
+int chat_client_cancel_message(struct chat_client *c, const char *message_id)
+{
+	if (!message_id)
+		return invalid(c, "a message is needed");
+	return call(c, unsent_options("messages.cancel", RESULT_DONE, message_id), NULL);
+}
+
+int chat_client_cancel_message_async(
+	struct chat_client *c, const char *message_id, chat_done_fn callback, void *userdata)
+{
+	if (!message_id)
+		return invalid(c, "a message is needed");
+	return START(c, unsent_options("messages.cancel", RESULT_DONE, message_id), done, callback,
+		userdata);
+}
+
 static struct request_options attachment_options(const char *method, const char *attachment_id)
 {
 	return simple(method, RESULT_ATTACHMENT, "attachment_id", attachment_id, NULL, NULL);

@@ -21,6 +21,7 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/methods-daemon.c \
 	daemon/ipc/methods-events.c \
 	daemon/ipc/methods-messages.c \
+	daemon/ipc/methods-outbox.c \
 	daemon/ipc/methods-rpc.c \
 	daemon/ipc/methods-search.c \
 	daemon/ipc/methods-users.c \

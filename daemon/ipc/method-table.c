@@ -12,6 +12,7 @@ const struct method *const method_tables[] = {
 	methods_account,
 	methods_chats,
 	methods_messages,
+	methods_outbox,
 	methods_attachments,
 	methods_events,
 	methods_consumers,

@@ -66,6 +66,7 @@ extern const struct method methods_consumers[];
 extern const struct method methods_daemon[];
 extern const struct method methods_events[];
 extern const struct method methods_messages[];
+extern const struct method methods_outbox[];
 extern const struct method methods_rpc[];
 extern const struct method methods_search[];
 extern const struct method methods_users[];

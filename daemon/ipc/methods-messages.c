@@ -321,6 +321,28 @@ static void on_send(struct request *rq)
 	room_send(rq->api->repository, &m, on_sent, rq);
 }
 
+static void on_retry(struct request *rq)
+{
+	const struct get_params *p = rq->params;
+	struct failure failure;
+
+	if (room_retry(rq->api->repository, p->message_id, &failure) < 0)
+		request_fail(rq, &failure);
+	else
+		reply_message(rq, p->message_id);
+}
+
+static void on_cancel(struct request *rq)
+{
+	const struct get_params *p = rq->params;
+	struct failure failure;
+
+	if (room_cancel(rq->api->repository, p->message_id, &failure) < 0)
+		request_fail(rq, &failure);
+	else
+		request_reply(rq, cJSON_CreateObject());
+}
+
 struct read_params {
 	const char *chat_id;
 	const char *message_id;
@@ -414,6 +436,38 @@ const struct method methods_messages[] = {
 		.scopes = SCOPE_SEND,
 		.flags = METHOD_WRITES | METHOD_ORDERED,
 		.handler = on_send,
+	},
+	{
+		.name = "messages.retry",
+		.summary = "Sends a FAILED message again.",
+		.doc = "It is PENDING again, under its old id and in its old place among what is "
+		       "not sent. No effect on one that is PENDING; the error conflict says that "
+		       "the server has it.",
+		.params = get_fields,
+		.params_size = sizeof(struct get_params),
+		.result = &schema_message,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_CONFLICT |
+			1u << FAILURE_STORAGE_FULL,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_WRITES,
+		.handler = on_retry,
+	},
+	{
+		.name = "messages.cancel",
+		.summary = "Takes back a message that is PENDING or FAILED.",
+		.doc = "It is gone, and message.removed says so; a chat that was begun with it and "
+		       "is not known to the server goes with it. The error conflict says that the "
+		       "server has the message, or may have it: it was handed over and not "
+		       "answered "
+		       "yet, in this session or one that broke.",
+		.params = get_fields,
+		.params_size = sizeof(struct get_params),
+		.result = &schema_nothing,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_CONFLICT |
+			1u << FAILURE_STORAGE_FULL,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_WRITES,
+		.handler = on_cancel,
 	},
 	{
 		.name = "messages.mark_read",

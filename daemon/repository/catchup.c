@@ -233,11 +233,23 @@ static int put_chat(
 	return e == 0 && is_new && last_only ? put_last_message(r, c, page) : e;
 }
 
+static int delete_chats(struct repository *r, const struct chat_page *page)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < page->n_removed && e == 0; i++)
+		e = store_chat_delete(r->store, page->removed[i]);
+	if (page->n_removed > 0)
+		unsent_sweep(r);
+	return e;
+}
+
 static int store_chats(struct repository *r, struct chat_page *page, bool first_sync)
 {
 	bool first_page = !r->sync.after_chat[0];
 	int e = lobby_put_users(r, page->users, page->n_users);
 
+	e = e < 0 ? e : delete_chats(r, page);
 	for (size_t i = 0; i < page->n_chats && e == 0; i++)
 		e = put_chat(r, &page->chats[i], page,
 			first_sync && !(first_page && i < FIRST_SYNC_CHATS));
@@ -296,6 +308,28 @@ static void on_chats_failed(struct repository *r, const struct problem *p)
 	}
 }
 
+/*
+ * Another page, or once more from where this one ended: something has happened since it was made
+ * that it may not have, or a chat went that a frame on its way has brought back.
+ */
+static void list_on(struct repository *r, const struct chat_page *page, bool first_sync)
+{
+	bool more = page->more && page->n_chats + page->n_removed > 0;
+
+	if (more && first_sync && page->n_chats > 0)
+		snprintf(r->sync.after_chat, ID_SIZE, "%s", page->chats[page->n_chats - 1].id);
+	if (!more && (r->sync.list_again || (page->n_removed > 0 && !r->sync.listed_twice))) {
+		r->sync.listed_twice = !r->sync.list_again;
+		r->sync.list_again = false;
+		r->sync.after_chat[0] = '\0';
+		more = true;
+	}
+	if (more)
+		request_chats(r);
+	else
+		r->sync.chats_done = true;
+}
+
 static void on_chats(void *userdata, const struct problem *problem, struct chat_page *page)
 {
 	struct repository *r = userdata;
@@ -316,14 +350,7 @@ static void on_chats(void *userdata, const struct problem *problem, struct chat_
 		sync_restart(r, "the chats could not be stored");
 		return;
 	}
-	if (page->more && page->n_chats > 0) {
-		if (first_sync)
-			snprintf(r->sync.after_chat, ID_SIZE, "%s",
-				page->chats[page->n_chats - 1].id);
-		request_chats(r);
-	} else {
-		r->sync.chats_done = true;
-	}
+	list_on(r, page, first_sync);
 	receipts_schedule(r);
 	outbox_schedule(r, true);
 	catchup_fill_gaps(r);
@@ -345,11 +372,27 @@ static void request_chats(struct repository *r)
 
 void catchup_list_again(struct repository *r)
 {
-	if (!session_is_up(r) || r->sync.chats_call)
+	struct sync *s = &r->sync;
+
+	if (!session_is_up(r))
 		return;
-	r->sync.chats_done = false;
+	if (s->chats_call || (loop_timer_is_running(s->retry) && !s->chats_done)) {
+		s->list_again = true;
+		return;
+	}
+	s->chats_done = s->listed_twice = false;
+	s->after_chat[0] = '\0';
+	if (!loop_timer_is_running(s->retry))
+		request_chats(r);
+}
+
+void catchup_start_over(struct repository *r)
+{
+	r->sync.chats_call = service_call_cancel(r->service, r->sync.chats_call);
 	r->sync.after_chat[0] = '\0';
-	request_chats(r);
+	r->sync.list_again = false;
+	r->sync.chats_done = true;
+	catchup_list_again(r);
 }
 
 void catchup_start(struct repository *r)
@@ -380,7 +423,8 @@ void catchup_stop(struct repository *r)
 
 	loop_timer_stop(r->sync.retry);
 	r->sync.chats_call = service_call_cancel(r->service, r->sync.chats_call);
-	r->sync.chats_done = false;
+	r->sync.chats_done = r->sync.list_again = false;
+	r->sync.after_chat[0] = '\0';
 	replace_string(&r->sync.first_state, NULL);
 	while ((j = TAILQ_FIRST(&r->sync.jobs))) {
 		service_call_cancel(r->service, j->call);

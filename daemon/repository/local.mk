@@ -14,6 +14,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/room.c \
 	daemon/repository/search.c \
 	daemon/repository/session.c \
-	daemon/repository/transfer.c
+	daemon/repository/transfer.c \
+	daemon/repository/unsent.c
 libchatd_repository_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 libchatd_repository_la_LIBADD = $(SODIUM_LIBS)

@@ -37,6 +37,8 @@ struct sync {
 	char after_chat[ID_SIZE]; /* where the paging of changed chats stands */
 	char *first_state; /* of the first page: what changed while paging is told again after it */
 	bool chats_done;
+	bool listed_twice; /* because chats went, which happens once */
+	bool list_again;   /* once the listing under way is through: it may lack something */
 	struct gap_jobs jobs;
 	unsigned n_jobs;
 	unsigned max_in_flight;
@@ -50,7 +52,14 @@ struct outbox {
 	struct barrier_effect flush;
 	struct flights flights; /* handed to the service, not answered yet; oldest first */
 	unsigned n_flights;
-	int64_t cursor; /* messages up to this number were looked at in this session */
+	struct flights unsure; /* the same in an earlier session: they may have arrived */
+	struct flights held;   /* refused for now; again when `resend` fires */
+	struct loop_timer *resend;
+	struct backoff send_backoff;
+	uint32_t resend_floor_ms; /* what the server asked to wait, as far as `resend` honours it */
+	bool paused;              /* nothing is sent now */
+	bool told_to_wait;        /* until `resend` fires, whatever else is accepted */
+	int64_t cursor;           /* messages up to this number were looked at in this session */
 	struct loop_timer *ack_timeout;
 	struct service_call *naming; /* of a provisional chat */
 	char naming_chat[ID_SIZE];
@@ -113,6 +122,7 @@ struct repository {
 	struct search search;
 	struct history_loads history_loads;
 	struct lobby_calls lobby_calls;
+	struct barrier_effect sweep;   /* of bytes whose messages are gone */
 	struct service_call *learning; /* of a user's name */
 	char learning_id[ID_SIZE];
 	struct {
@@ -185,8 +195,17 @@ void outbox_schedule(struct repository *r, bool from_start);
 void outbox_accepted(struct repository *r, const char *message_id, int64_t seq, int64_t created_at);
 void outbox_rejected(struct repository *r, const char *message_id, const struct problem *p);
 
+/* True while nobody knows whether the server has the message. */
+bool outbox_is_on_its_way(const struct repository *r, const char *message_id);
+
+/* Messages went: after the commit, their photos' bytes do. */
+void unsent_sweep(struct repository *r);
+
 /* The list of chats must be asked again: something came that it alone can explain. */
 void catchup_list_again(struct repository *r);
+
+/* The stored state is void: what is being listed after it, too. */
+void catchup_start_over(struct repository *r);
 
 void receipts_session_ended(struct repository *r);
 void receipts_schedule(struct repository *r);

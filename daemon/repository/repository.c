@@ -100,6 +100,8 @@ static int build(struct repository *r, const struct repository_options *o)
 
 	TAILQ_INIT(&r->sync.jobs);
 	TAILQ_INIT(&r->outbox.flights);
+	TAILQ_INIT(&r->outbox.unsure);
+	TAILQ_INIT(&r->outbox.held);
 	TAILQ_INIT(&r->receipts.told);
 	TAILQ_INIT(&r->transfers.jobs);
 	TAILQ_INIT(&r->transfers.imports);
@@ -162,6 +164,7 @@ struct repository *repository_free(struct repository *r)
 	transfers_done(r);
 	receipts_done(r);
 	outbox_done(r);
+	barrier_forget(r->barrier, &r->sweep);
 	sync_done(r);
 	account_done(r);
 	free(r->preview_helper);

@@ -161,6 +161,18 @@ bool room_has_older_history(struct repository *r, const char *chat_id);
 int room_mark_read(struct repository *r, const char *chat_id, const char *message_id,
 	struct failure *ret_failure);
 
+/*
+ * A FAILED message is PENDING again and goes under the same id: the server remembers nothing of
+ * what it refused. 0 also when it is PENDING. NOT_FOUND; CONFLICT: the server has it.
+ */
+int room_retry(struct repository *r, const char *message_id, struct failure *ret_failure);
+
+/*
+ * Takes back a message that is not sent. NOT_FOUND; CONFLICT: the server has it, or may have it
+ * since it is on its way.
+ */
+int room_cancel(struct repository *r, const char *message_id, struct failure *ret_failure);
+
 /* Consumers: durable positions in the order of changes, moved by whoever follows it. */
 
 /*

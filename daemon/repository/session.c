@@ -170,8 +170,12 @@ static void on_closed(void *userdata, const struct problem *p)
 	wait_and_reconnect(r, text, p->retry_after_ms);
 }
 
-/* An own message from another device says nothing of the peer, so an unknown chat is asked for. */
-static int ensure_chat(struct repository *r, const struct message *m)
+/*
+ * An own message from another device says nothing of the peer, so an unknown chat is asked for. Of
+ * one that a peer's message made, the server is asked what has been read: it may have been here
+ * before.
+ */
+static int ensure_chat(struct repository *r, const struct message *m, bool *ret_made)
 {
 	struct store_chat_sync known;
 	int e = store_chat_sync(r->store, m->chat_id, &known);
@@ -180,6 +184,7 @@ static int ensure_chat(struct repository *r, const struct message *m)
 		return e;
 	if (m->outgoing)
 		return -ENOENT;
+	*ret_made = true;
 	return store_chat_put(r->store,
 		&(struct chat){
 			.id = m->chat_id,
@@ -189,12 +194,12 @@ static int ensure_chat(struct repository *r, const struct message *m)
 		});
 }
 
-static int take_message(
-	struct repository *r, struct message *m, const struct user *author, struct store_put *ret)
+static int take_message(struct repository *r, struct message *m, const struct user *author,
+	struct store_put *ret, bool *ret_made)
 {
 	int e = author && author->name ? store_user_put(r->store, author) : 0;
 
-	e = e < 0 ? e : ensure_chat(r, m);
+	e = e < 0 ? e : ensure_chat(r, m, ret_made);
 	if (e < 0)
 		return e;
 	transfers_plan(r, m, true);
@@ -205,13 +210,14 @@ static void on_message(void *userdata, struct message *m, const struct user *aut
 {
 	struct repository *r = userdata;
 	struct store_put put = { 0 };
+	bool made = false;
 	int e = store_begin(r->store);
 
 	if (e == 0) {
-		e = take_message(r, m, author, &put);
+		e = take_message(r, m, author, &put, &made);
 		store_end(r->store, e < 0);
 	}
-	if (e == -ENOENT)
+	if (e == -ENOENT || (e == 0 && made))
 		catchup_list_again(r);
 	else if (e < 0)
 		sync_restart(r, "a message could not be stored");
@@ -269,7 +275,7 @@ static void on_resync(void *userdata)
 	if (store_account_set_sync_state(r->store, NULL) < 0)
 		sync_restart(r, "the sync could not start over");
 	else
-		catchup_list_again(r);
+		catchup_start_over(r);
 }
 
 static void on_token(void *userdata, const char *token, int64_t expires_at)

@@ -4,11 +4,13 @@ libchatd_store_la_SOURCES = \
 	daemon/store/account.c \
 	daemon/store/attachments.c \
 	daemon/store/changes.c \
+	daemon/store/chats-delete.c \
 	daemon/store/chats.c \
 	daemon/store/consumers.c \
 	daemon/store/media.c \
 	daemon/store/messages.c \
 	daemon/store/messages-write.c \
+	daemon/store/outbox.c \
 	daemon/store/receipts.c \
 	daemon/store/rows.h \
 	daemon/store/schema.c daemon/store/schema.h \

@@ -97,5 +97,11 @@ int peer_watermark(struct store *s, int64_t chat, enum message_status status, in
 /* Reads how far the full-text index has come. */
 void search_load(struct store *s);
 
+/* Drops a chat and all that is in it, and leaves a tombstone. */
+int chat_delete(struct store *s, int64_t chat);
+
+/* Drops the attachments of a message; store_media_sweep drops their bytes. */
+int attachments_delete(struct store *s, const char *message_id);
+
 /* Drops all bytes of a blob; 0 when there are none. */
 int media_delete(struct store *s, const char *attachment_id, enum attachment_variant v);

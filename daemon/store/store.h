@@ -94,6 +94,13 @@ int store_message_page(struct store *s, const char *chat_id, enum page_direction
 	const char *anchor, int64_t limit, store_message_fn fn, void *userdata, bool *ret_more);
 int store_message_get(struct store *s, const char *message_id, store_message_fn fn, void *userdata);
 
+/*
+ * At most `limit` PENDING and FAILED messages in order of sending, after that with the id `after`
+ * (NULL: from the start), which need not be among them any more. -ENOENT: it is not here.
+ */
+int store_outbox_page(struct store *s, const char *after, int64_t limit, store_message_fn fn,
+	void *userdata, bool *ret_more);
+
 /* Full-text search. */
 
 struct search_query {

@@ -77,6 +77,12 @@ int store_chat_provisional(struct store *s, const char *user_id, char ret_chat_i
  */
 int store_chat_next_provisional(struct store *s, char ret_user_id[65], char ret_chat_id[65]);
 
+/*
+ * The chat left the user's list: it goes, with its messages. One in which something is still to be
+ * sent stays, since that will bring it back. 0 also when there is none.
+ */
+int store_chat_delete(struct store *s, const char *chat_id);
+
 bool store_chat_is_provisional(struct store *s, const char *chat_id);
 
 /* Fails all PENDING messages of a chat, as when the server does not know the user. */
@@ -121,7 +127,21 @@ int store_message_fail(
 typedef int (*store_outbox_fn)(void *userdata, const struct message *m, int64_t number);
 int store_outbox_list(
 	struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata);
+
+/* How many messages are PENDING, or FAILED. */
 int64_t store_outbox_count(struct store *s, enum message_status status);
+
+/*
+ * A FAILED message is PENDING again, in its old place, and its photos that did not get up are
+ * UPLOADING. 1; 0 when it is PENDING already; -ENOENT; -EALREADY: the server has it.
+ */
+int store_message_retry(struct store *s, const char *message_id);
+
+/*
+ * Takes a PENDING or FAILED message back, and with its only message a provisional chat. -ENOENT;
+ * -EALREADY: the server has it. Its photos' bytes go with the next store_media_sweep.
+ */
+int store_message_cancel(struct store *s, const char *message_id);
 
 /*
  * The peer has received or read everything up to and including the message. -ENOENT: it is not
@@ -188,8 +208,8 @@ int store_consumer_remove(struct store *s, const char *name);
 int store_search_index(struct store *s, int64_t limit);
 
 /*
- * Drops bytes whose row never came, as after a kill between the two commits; marks the others.
- * Once, at start.
+ * Drops bytes whose row never came, as after a kill between the two commits, or is gone; marks the
+ * others. At start, and after messages went; not in the turn in which they did.
  */
 int store_media_sweep(struct store *s);
 

@@ -377,6 +377,31 @@ class FakeChatd:
         self.chats[params["chat_id"]]["unread_count"] = 0
         return {}
 
+    def do_outbox_list(self, connection, params, fds):
+        found = [m for m in self.messages.values() if m["status"] in ("PENDING", "FAILED")]
+        ids = [m["message_id"] for m in found]
+        if "after" in params:
+            found = found[ids.index(params["after"]) + 1:]
+        page = found[:min(params.get("limit", 50), self.page_max)]
+        return {"messages": page, "more": len(page) < len(found), "as_of": self.seq}
+
+    def unsent(self, message_id):
+        if message_id not in self.messages:
+            raise RpcError("not_found", "there is no such message")
+        if self.messages[message_id]["status"] not in ("PENDING", "FAILED"):
+            raise RpcError("conflict", "the server has this message")
+        return self.messages[message_id]
+
+    def do_messages_retry(self, connection, params, fds):
+        self.unsent(params["message_id"])
+        self.set_status(params["message_id"], "PENDING")
+        return self.messages[params["message_id"]]
+
+    def do_messages_cancel(self, connection, params, fds):
+        self.unsent(params["message_id"])
+        del self.messages[params["message_id"]]
+        return {}
+
     def do_attachments_get(self, connection, params, fds):
         if params["attachment_id"] not in self.attachments:
             raise RpcError("not_found", "there is no such attachment")

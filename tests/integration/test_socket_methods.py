@@ -184,6 +184,29 @@ def test_messages_mark_read(client):
     fails(client, "not_found", "messages.mark_read", chat_id="c2", message_id="nothing")
 
 
+def test_outbox_list_retry_and_cancel(client):
+    client.call("events.subscribe", topics=["message.updated", "chat.removed"])
+    sent = client.call("messages.send", user_id="stranger", text="hello?")
+
+    def wait_failed():
+        client.next_change(lambda c: c["data"].get("status") == "FAILED")
+        return client.call("outbox.list", limit=1)["messages"]
+
+    [failed] = wait_failed()
+    assert failed["message_id"] == sent["message_id"] and failed["error"]["title"]
+    again = client.call("messages.retry", message_id=sent["message_id"])
+    assert again["status"] == "PENDING"
+    wait_failed()
+    assert client.call("messages.cancel", message_id=sent["message_id"]) == {}
+    assert client.next_change(lambda c: c["topic"] == "chat.removed")["data"] == {
+        "chat_id": sent["chat_id"]}
+    assert client.call("outbox.list")["messages"] == []
+    for verb in ("messages.retry", "messages.cancel"):
+        fails(client, "not_found", verb, message_id=sent["message_id"])
+        fails(client, "conflict", verb, message_id="a1")
+    fails(client, "not_found", "outbox.list", after=sent["message_id"])
+
+
 def test_users_get(client):
     assert client.call("users.get", user_id="ana")["name"] == "Ana"
     fails(client, "not_found", "users.get", user_id="nobody")

@@ -9,8 +9,16 @@ tests_unit_test_barrier_LDADD = $(db_test_libs)
 tests_unit_test_db_LDADD = $(db_test_libs)
 tests_unit_test_store_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
 
-unit_tests += tests/unit/test-repository
-tests_unit_test_repository_LDADD = libchatd-repository.la libchatd-store.la libchatd-fake.la libchatd-service.la \
+repository_test_libs = libchatd-repository.la libchatd-store.la libchatd-fake.la libchatd-service.la \
 	libchatd-preview.la libchatd-model.la $(db_test_libs)
+repository_fixture = tests/unit/repository-fixture.c tests/unit/repository-fixture.h
+
+unit_tests += \
+	tests/unit/test-outbox \
+	tests/unit/test-repository
+tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c $(repository_fixture)
+tests_unit_test_outbox_LDADD = $(repository_test_libs)
+tests_unit_test_repository_SOURCES = tests/unit/test-repository.c $(repository_fixture)
+tests_unit_test_repository_LDADD = $(repository_test_libs)
 
 EXTRA_DIST += tests/unit/temporary.h

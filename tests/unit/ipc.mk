@@ -7,7 +7,7 @@ unit_tests += \
 	tests/unit/test-ipc-rpc \
 	tests/unit/test-ipc-server
 
-ipc_test_fakes = tests/unit/test-ipc-fakes.c tests/unit/test-ipc-fakes.h
+ipc_test_fakes = tests/unit/test-ipc-fakes.c tests/unit/test-ipc-fakes-unsent.c tests/unit/test-ipc-fakes.h
 ipc_test_libs = libchatd-ipc.la libchatd-model.la libchatd-base.la $(CMOCKA_LIBS)
 
 tests_unit_test_ipc_hub_SOURCES = tests/unit/test-ipc-hub.c $(ipc_test_fakes)

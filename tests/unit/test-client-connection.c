@@ -385,6 +385,15 @@ static void *serve(void *userdata)
 	server_send_fds(s, line, &fd, 1);
 	close(fd);
 	server_answer(s, server_expect(s, "messages.mark_read"), "{\"anything\":1}");
+	server_answer(s, server_expect(s, "outbox.list"),
+		"{\"messages\":[{\"message_id\":\"m\",\"chat_id\":\"c\",\"user_id\":\"u\",\"text\":"
+		"\"x\",\"status\":\"FAILED\",\"outgoing\":true,\"error\":{\"title\":\"no\","
+		"\"detail\":"
+		"null},\"created_at\":1,\"attachments\":[]}],\"more\":false,\"as_of\":7}");
+	server_answer(s, server_expect(s, "messages.retry"),
+		"{\"message_id\":\"m\",\"chat_id\":\"c\",\"user_id\":\"u\",\"text\":\"x\","
+		"\"status\":\"PENDING\",\"outgoing\":true,\"created_at\":1,\"attachments\":[]}");
+	server_answer(s, server_expect(s, "messages.cancel"), "{}");
 	server_expect(s, "daemon.status"); /* and never answers */
 	return NULL;
 }
@@ -397,6 +406,7 @@ static void blocking_calls_wait_and_give_the_result(void **state)
 	struct chat_message_list *list = NULL;
 	struct chat_file *file = NULL;
 	struct chat_status *status = NULL;
+	struct chat_message *message = NULL;
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, serve, s), 0);
@@ -415,6 +425,16 @@ static void blocking_calls_wait_and_give_the_result(void **state)
 	assert_holds(file->fd, "bytes");
 	chat_file_free(file);
 	assert_int_equal(chat_client_mark_read(c, "c", "m"), 0);
+	list = NULL;
+	assert_int_equal(chat_client_list_outbox(c, NULL, 0, &list), 0);
+	assert_int_equal(list->n_messages, 1);
+	assert_string_equal(list->messages[0]->error_title, "no");
+	chat_message_list_free(list);
+	assert_int_equal(chat_client_retry_message(c, "m", &message), 0);
+	assert_int_equal(message->status, CHAT_MESSAGE_PENDING);
+	chat_message_free(message);
+	assert_int_equal(chat_client_cancel_message(c, "m"), 0);
+	assert_int_equal(chat_client_cancel_message(c, NULL), -EINVAL);
 	chat_client_set_timeout(c, 50);
 	assert_int_equal(chat_client_get_status(c, &status), -ETIMEDOUT);
 	assert_null(status);

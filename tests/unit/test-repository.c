@@ -2,227 +2,8 @@
 /* The repository on a made-up network that loses, repeats, reorders and refuses. */
 #include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "repository/repository.h"
-#include "service/fake/fake.h"
-#include "temporary.h"
-
-#define GUARD_US 20000000 /* a test that waits so long has failed */
-
-static const char world[] =
-	"{\"user\":{\"id\":\"me\",\"name\":\"Me\"},"
-	"\"users\":[{\"id\":\"ana\",\"name\":\"Ana\"},{\"id\":\"bo\",\"name\":\"Bo\"},"
-	"{\"id\":\"cy\",\"name\":\"Cy\"}],"
-	"\"chats\":[{\"id\":\"c1\",\"user_id\":\"ana\",\"unread\":2,\"messages\":["
-	"{\"id\":\"a1\",\"from\":\"ana\",\"text\":\"one\",\"created_at\":100},"
-	"{\"id\":\"a2\",\"from\":\"me\",\"text\":\"two\",\"created_at\":200},"
-	"{\"id\":\"a3\",\"from\":\"ana\",\"text\":\"three\",\"created_at\":300},"
-	"{\"id\":\"a4\",\"from\":\"ana\",\"text\":\"four\",\"created_at\":400}]},"
-	"{\"id\":\"c2\",\"user_id\":\"bo\",\"messages\":[{\"from\":\"bo\",\"text\":\"look\","
-	"\"created_at\":50,\"attachments\":[{\"id\":\"x1\",\"name\":\"p.jpg\","
-	"\"generate\":700000,\"preview_generate\":5000}]}]}],"
-	"\"behaviour\":{\"ack_ms\":1,\"received_ms\":2,\"read_ms\":-1}}";
-
-struct fixture {
-	char directory[PATH_MAX];
-	struct event_loop *loop;
-	struct loop_timer *guard;
-	struct barrier *barrier;
-	struct store *store;
-	struct service *service;
-	struct repository *repository;
-	struct failure failure; /* of the last call that ended */
-	char id[65];
-	unsigned ended, failed;
-	char text[8192];
-};
-
-static void on_guard(void *userdata)
-{
-	fail_msg("waited too long");
-}
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct json_error error;
-	char path[PATH_MAX];
-	FILE *file;
-
-	temporary_make(f->directory);
-	snprintf(path, sizeof(path), "%.4000s/world.json", f->directory);
-	file = fopen(path, "w");
-	fputs(world, file);
-	fclose(file);
-	f->loop = event_loop_new();
-	f->guard = loop_timer_new(f->loop, on_guard, f);
-	loop_timer_start_us(f->guard, GUARD_US);
-	f->barrier = barrier_new(f->loop);
-	assert_int_equal(store_open(NULL, NULL, f->barrier, &f->store), 0);
-	f->service = fake_service_new(f->loop, path, &error);
-	assert_non_null(f->service);
-	assert_int_equal(repository_new(
-				 &(struct repository_options){
-					 .loop = f->loop,
-					 .barrier = f->barrier,
-					 .store = f->store,
-					 .service = f->service,
-					 .preview_helper = "/nonexistent",
-					 .seed = 1,
-				 },
-				 &f->repository),
-		0);
-	repository_start(f->repository);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	repository_free(f->repository);
-	service_free(f->service);
-	store_close(f->store);
-	barrier_free(f->barrier);
-	loop_timer_free(f->guard);
-	event_loop_free(f->loop);
-	temporary_remove(f->directory);
-	free(f);
-	return 0;
-}
-
-static enum session_state session(struct fixture *f)
-{
-	struct repository_status s;
-
-	repository_get_status(f->repository, &s);
-	return s.connection.state;
-}
-
-static void wait_state(struct fixture *f, enum session_state wanted)
-{
-	while (session(f) != wanted)
-		event_loop_turn(f->loop, true);
-}
-
-static void on_done(void *userdata, const struct failure *failure)
-{
-	struct fixture *f = userdata;
-
-	f->ended++;
-	f->failed += failure != NULL;
-	if (failure)
-		f->failure = *failure;
-}
-
-static void on_id(void *userdata, const struct failure *failure, const char *id)
-{
-	struct fixture *f = userdata;
-
-	on_done(userdata, failure);
-	if (id)
-		snprintf(f->id, sizeof(f->id), "%s", id);
-}
-
-static void wait_ended(struct fixture *f, unsigned n)
-{
-	while (f->ended < n)
-		event_loop_turn(f->loop, true);
-}
-
-static void sign_in(struct fixture *f)
-{
-	unsigned before = f->ended;
-
-	account_login(f->repository, "https://chat.example", "me", "secret", on_done, f);
-	wait_ended(f, before + 1);
-}
-
-static void go_live(struct fixture *f)
-{
-	sign_in(f);
-	assert_int_equal(f->failed, 0);
-	wait_state(f, SESSION_LIVE);
-}
-
-static int collect(void *userdata, const struct message *m)
-{
-	struct fixture *f = userdata;
-	size_t n = strlen(f->text);
-
-	snprintf(f->text + n, sizeof(f->text) - n, "%s ", m->id);
-	return 0;
-}
-
-static const char *history(struct fixture *f, const char *chat_id)
-{
-	bool more;
-
-	f->text[0] = '\0';
-	store_message_page(f->store, chat_id, PAGE_NEWEST, NULL, 100, collect, f, &more);
-	return f->text;
-}
-
-static void wait_history(struct fixture *f, const char *chat_id, const char *wanted)
-{
-	while (strcmp(history(f, chat_id), wanted) != 0)
-		event_loop_turn(f->loop, true);
-}
-
-static int keep_status(void *userdata, const struct message *m)
-{
-	*(enum message_status *)userdata = m->status;
-	return 0;
-}
-
-static void wait_status(struct fixture *f, const char *id, enum message_status wanted)
-{
-	enum message_status status;
-
-	for (;;) {
-		assert_int_equal(store_message_get(f->store, id, keep_status, &status), 0);
-		if (status == wanted)
-			return;
-		event_loop_turn(f->loop, true);
-	}
-}
-
-static void send(struct fixture *f, const char *chat_id, const char *user_id, const char *id,
-	const char *text)
-{
-	room_send(f->repository,
-		&(struct room_send){
-			.chat_id = chat_id, .user_id = user_id, .text = text, .message_id = id },
-		on_id, f);
-}
-
-static void inject(struct fixture *f, const char *id, bool silent)
-{
-	int64_t seq;
-
-	assert_int_equal(fake_service_inject(f->service,
-				 &(struct fake_message){ .chat_id = "c1",
-					 .user_id = "ana",
-					 .id = id,
-					 .text = "x",
-					 .silent = silent },
-				 &seq),
-		0);
-}
-
-static struct problem transient(int status)
-{
-	return (struct problem){
-		.class = PROBLEM_TRANSIENT, .status = status, .title = (char *)"no answer"
-	};
-}
+#include "repository-fixture.h"
 
 static void test_first_sync_brings_history_and_goes_live(void **state)
 {
@@ -238,7 +19,7 @@ static void test_nothing_connects_before_a_sign_in(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(session(f), SESSION_OFFLINE);
-	send(f, NULL, "ana", "p1", "hi");
+	send_text(f, NULL, "ana", "p1", "hi");
 	assert_int_equal(f->failure.kind, FAILURE_LOGIN_REQUIRED);
 	assert_int_equal(fake_service_count_calls(f->service, FAKE_CONNECT), 0);
 }
@@ -258,7 +39,7 @@ static void test_send_moves_to_received(void **state)
 	struct fixture *f = *state;
 
 	go_live(f);
-	send(f, "c1", NULL, "p1", "hello");
+	send_text(f, "c1", NULL, "p1", "hello");
 	assert_string_equal(f->id, "p1");
 	wait_status(f, "p1", MESSAGE_RECEIVED);
 	fake_service_peer_read(f->service, "c1", "p1");
@@ -272,10 +53,10 @@ static void test_the_same_request_twice_is_one_message(void **state)
 	struct fake_chat_view view;
 
 	go_live(f);
-	send(f, "c1", NULL, "p1", "hello");
-	send(f, "c1", NULL, "p1", "hello");
+	send_text(f, "c1", NULL, "p1", "hello");
+	send_text(f, "c1", NULL, "p1", "hello");
 	assert_int_equal(f->failed, 0);
-	send(f, "c1", NULL, "p1", "other words");
+	send_text(f, "c1", NULL, "p1", "other words");
 	assert_int_equal(f->failure.kind, FAILURE_CONFLICT);
 	wait_status(f, "p1", MESSAGE_RECEIVED);
 	fake_service_view_chat(f->service, "c1", &view);
@@ -290,13 +71,13 @@ static void test_bad_sends_are_refused(void **state)
 	memset(long_text, 'x', ROOM_TEXT_MAX + 1);
 	long_text[ROOM_TEXT_MAX + 1] = '\0';
 	go_live(f);
-	send(f, "none", NULL, "p1", "x");
+	send_text(f, "none", NULL, "p1", "x");
 	assert_int_equal(f->failure.kind, FAILURE_NOT_FOUND);
-	send(f, "c1", "ana", "p1", "x");
+	send_text(f, "c1", "ana", "p1", "x");
 	assert_int_equal(f->failure.kind, FAILURE_INVALID);
-	send(f, "c1", NULL, "p1", "");
+	send_text(f, "c1", NULL, "p1", "");
 	assert_int_equal(f->failure.kind, FAILURE_INVALID);
-	send(f, "c1", NULL, "p1", long_text);
+	send_text(f, "c1", NULL, "p1", long_text);
 	assert_int_equal(f->failure.kind, FAILURE_TOO_LARGE);
 	assert_string_equal(history(f, "c1"), "a1 a2 a3 a4 ");
 }
@@ -308,7 +89,7 @@ static void test_lost_acknowledgement_is_no_second_message(void **state)
 
 	go_live(f);
 	fake_service_withhold_acks(f->service, true);
-	send(f, "c1", NULL, "p1", "hello");
+	send_text(f, "c1", NULL, "p1", "hello");
 	while (fake_service_message_seq(f->service, "c1", "p1") == 0)
 		event_loop_turn(f->loop, true);
 	fake_service_drop(f->service, NULL);
@@ -326,9 +107,9 @@ static void test_sends_that_never_arrived_are_sent_again_in_order(void **state)
 	struct fixture *f = *state;
 
 	go_live(f);
-	send(f, "c1", NULL, "p1", "1");
-	send(f, "c1", NULL, "p2", "2");
-	send(f, "c1", NULL, "p3", "3");
+	send_text(f, "c1", NULL, "p1", "1");
+	send_text(f, "c1", NULL, "p2", "2");
+	send_text(f, "c1", NULL, "p3", "3");
 	while (fake_service_count_calls(f->service, FAKE_SEND) < 3)
 		event_loop_turn(f->loop, true);
 	fake_service_drop(f->service, NULL);
@@ -345,8 +126,8 @@ static void test_offline_sends_go_when_the_network_is_back(void **state)
 	fake_service_fail(f->service, FAKE_CONNECT, 2, 0, &p);
 	fake_service_drop(f->service, NULL);
 	wait_state(f, SESSION_BACKOFF);
-	send(f, "c1", NULL, "p1", "written offline");
-	send(f, NULL, "cy", "p2", "to somebody new");
+	send_text(f, "c1", NULL, "p1", "written offline");
+	send_text(f, NULL, "cy", "p2", "to somebody new");
 	assert_int_equal(f->failed, 0);
 	wait_status(f, "p1", MESSAGE_RECEIVED);
 	wait_status(f, "p2", MESSAGE_RECEIVED);
@@ -357,7 +138,7 @@ static void test_unknown_user_fails_the_message(void **state)
 	struct fixture *f = *state;
 
 	go_live(f);
-	send(f, NULL, "nobody", "p1", "hello?");
+	send_text(f, NULL, "nobody", "p1", "hello?");
 	assert_int_equal(f->failed, 0);
 	wait_status(f, "p1", MESSAGE_FAILED);
 }
@@ -372,13 +153,13 @@ static void test_refused_message_fails_and_is_not_sent_again(void **state)
 
 	go_live(f);
 	fake_service_fail(f->service, FAKE_SEND, 1, 0, &p);
-	send(f, "c1", NULL, "p1", "x");
+	send_text(f, "c1", NULL, "p1", "x");
 	wait_status(f, "p1", MESSAGE_FAILED);
 	sends = fake_service_count_calls(f->service, FAKE_SEND);
 	fake_service_drop(f->service, NULL);
 	wait_state(f, SESSION_BACKOFF);
 	wait_state(f, SESSION_LIVE);
-	send(f, "c1", NULL, "p2", "y");
+	send_text(f, "c1", NULL, "p2", "y");
 	wait_status(f, "p2", MESSAGE_RECEIVED);
 	assert_int_equal(fake_service_count_calls(f->service, FAKE_SEND), sends + 1);
 }
@@ -457,24 +238,12 @@ static void test_refused_credentials_end_all_attempts(void **state)
 	fake_service_drop(f->service, NULL);
 	wait_state(f, SESSION_LOGIN_REQUIRED);
 	connects = fake_service_count_calls(f->service, FAKE_CONNECT);
-	send(f, "c1", NULL, "p1", "kept for later");
+	send_text(f, "c1", NULL, "p1", "kept for later");
 	assert_int_equal(f->failed, 0);
 	assert_int_equal(fake_service_count_calls(f->service, FAKE_CONNECT), connects);
 	fake_service_refuse_logins(f->service, false);
 	sign_in(f);
 	wait_status(f, "p1", MESSAGE_RECEIVED);
-}
-
-static struct fake_chat_view wait_view(struct fixture *f, int64_t received_seq, int64_t read_seq)
-{
-	struct fake_chat_view view;
-
-	for (;;) {
-		assert_int_equal(fake_service_view_chat(f->service, "c1", &view), 0);
-		if (view.received_seq >= received_seq && view.read_seq >= read_seq)
-			return view;
-		event_loop_turn(f->loop, true);
-	}
 }
 
 static void test_reading_is_told_and_heard_of(void **state)
@@ -591,8 +360,6 @@ static void test_wrong_bytes_are_not_kept(void **state)
 	assert_true(transfer_open(f->repository, "x1", VARIANT_FULL, &fd, &size, &failure) < 0);
 	assert_int_equal(store_media_size(f->store, "x1", VARIANT_FULL), 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -187,6 +187,18 @@ int fake_service_read_elsewhere(struct service *s, const char *chat_id, const ch
 	return 0;
 }
 
+int fake_service_delete_elsewhere(struct service *s, const char *chat_id)
+{
+	struct fake *f = fake_from(s);
+	struct world_chat *c = world_find_chat(&f->world, chat_id);
+
+	if (!c)
+		return -ENOENT;
+	c->deleted = true;
+	world_touch(&f->world, c);
+	return 0;
+}
+
 int fake_service_view_chat(struct service *s, const char *chat_id, struct fake_chat_view *ret)
 {
 	const struct world_chat *c = world_find_chat(&fake_from(s)->world, chat_id);

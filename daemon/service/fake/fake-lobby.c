@@ -105,6 +105,26 @@ static int select_chats(const struct world *w, const char *changed_after, const 
 	return ret->start > 0 ? 0 : -EINVAL;
 }
 
+/* The last page tells of all that left the list. */
+static int add_removed(struct chat_page *p, const struct world *w, const char *changed_after)
+{
+	uint64_t since = 0;
+
+	if (p->more || !changed_after || world_state_parse(w, changed_after, &since) < 0)
+		return 0;
+	p->removed = calloc(w->n_chats + 1, sizeof(*p->removed));
+	if (!p->removed)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->n_chats; i++) {
+		if (!w->chats[i]->deleted || w->chats[i]->revision <= since)
+			continue;
+		if (fake_dup(&p->removed[p->n_removed], w->chats[i]->info.id) < 0)
+			return -ENOMEM;
+		p->n_removed++;
+	}
+	return 0;
+}
+
 static bool answer_list(struct service_call *c, const struct problem *p)
 {
 	struct selection s = { 0 };
@@ -114,6 +134,8 @@ static bool answer_list(struct service_call *c, const struct problem *p)
 
 	if (!p && r == 0)
 		r = fill_page(&page, &c->fake->world, &s, c->limit, c->before);
+	if (!p && r == 0)
+		r = add_removed(&page, &c->fake->world, c->before);
 	if (r < 0)
 		p = r == -EINVAL ? fake_unknown_cursor(&own) : fake_no_memory(&own);
 	c->fn.chats(c->userdata, p, p ? NULL : &page);

@@ -130,6 +130,9 @@ int fake_service_peer_read(struct service *s, const char *chat_id, const char *m
 /* This user has read up to there on another device. -ENOENT. */
 int fake_service_read_elsewhere(struct service *s, const char *chat_id, const char *message_id);
 
+/* This user has removed the chat from the list on another device. -ENOENT. */
+int fake_service_delete_elsewhere(struct service *s, const char *chat_id);
+
 /* The network's own view of a chat. -ENOENT. */
 struct fake_chat_view {
 	size_t n_messages;
