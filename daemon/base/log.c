@@ -18,7 +18,7 @@
 
 static struct {
 	const char *program;
-	int level;
+	_Atomic int level; /* threads log too */
 	bool journal;
 } logger = { "chatd", LOG_INFO, false };
 

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libchatd-net.la
 libchatd_net_la_SOURCES = \
 	daemon/net/http-client.c daemon/net/http-client.h \
+	daemon/net/proxy.c daemon/net/proxy.h \
 	daemon/net/url.c daemon/net/url.h \
 	daemon/net/ws-client.c daemon/net/ws-client.h \
 	daemon/net/ws-thread.c \

@@ -47,7 +47,8 @@ struct ws_client_events {
 };
 
 /*
- * A proxy is taken from the environment's http_proxy, but never on the way to a loopback address.
+ * A proxy is taken from the environment, as proxy.h says, but never on the way to a loopback
+ * address.
  */
 struct ws_client_options {
 	const char *url; /* ws:// or wss:// */

@@ -437,6 +437,28 @@ static bool set_up_tls(struct run *r)
 	return ca_file || SSL_CTX_set_default_verify_paths(r->tls) == 1;
 }
 
+/*
+ * libwebsockets looks every 30 s after a parent process and listening sockets, of which there are
+ * none here; the thread would wake up for that alone. That timer is found beside one of this
+ * file's, as the one whose time is that.
+ */
+static void stop_idle_timer(struct run *r)
+{
+	lws_usec_t now = lws_now_usecs();
+	struct lws_dll2 *d, *next;
+
+	schedule(r, &r->deadline, on_deadline, 3600 * (uint64_t)LWS_US_PER_SEC);
+	for (d = r->deadline.list.owner->head; d; d = next) {
+		lws_sorted_usec_list_t *sul = lws_container_of(d, lws_sorted_usec_list_t, list);
+
+		next = d->next;
+		if (sul != &r->deadline && sul->us > now + 29 * LWS_US_PER_SEC &&
+			sul->us <= now + 30 * LWS_US_PER_SEC)
+			lws_sul_cancel(sul);
+	}
+	lws_sul_cancel(&r->deadline);
+}
+
 static bool create_context(struct run *r)
 {
 	static const struct lws_protocols protocols[] = {
@@ -459,9 +481,11 @@ static bool create_context(struct run *r)
 		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 		info.provided_client_ssl_ctx = r->tls;
 	}
-	if (url_is_loopback(&r->link->url))
-		info.http_proxy_address = "";
+	/* Given here, it is not looked for in the environment. */
+	info.http_proxy_address = r->link->proxy;
 	r->context = lws_create_context(&info);
+	if (r->context)
+		stop_idle_timer(r);
 	return r->context;
 }
 
@@ -534,6 +558,8 @@ static void run_link(struct ws_link *l)
 		return;
 	if (!compose_host_header(&r))
 		report(&r, WS_UNREACHABLE, "the URL is too long");
+	else if (!l->proxy)
+		report(&r, WS_UNREACHABLE, "a proxy of that kind is not supported");
 	else if (set_up_tls(&r) && create_context(&r))
 		serve(&r);
 	report(&r, WS_UNREACHABLE, "the connection could not be set up");

@@ -7,6 +7,8 @@
 
 #include <sys/eventfd.h>
 
+#include "net/proxy.h"
+
 static void lock(struct ws_worker *w)
 {
 	pthread_mutex_lock(&w->lock);
@@ -38,6 +40,7 @@ static void link_destroy(struct ws_link *l)
 	free(l->subprotocol);
 	free(l->authorization);
 	free(l->ca_file);
+	free(l->proxy);
 	free(l);
 }
 
@@ -115,6 +118,9 @@ int ws_link_new(struct ws_worker *w, const struct ws_client_options *o, struct w
 		return r;
 	if (strncmp(l->url.scheme, "ws", 2) != 0)
 		return -EINVAL;
+	r = proxy_find(&l->url, &l->proxy);
+	if (r < 0 && r != -EPROTONOSUPPORT)
+		return r;
 	l->end = ws_event_new(WS_EVENT_CLOSED, NULL, WS_DETAIL_SIZE);
 	if (!l->end || copy(&l->subprotocol, o->subprotocol) < 0 ||
 		copy(&l->authorization, o->authorization) < 0 || copy(&l->ca_file, o->ca_file) < 0)

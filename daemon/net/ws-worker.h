@@ -61,6 +61,7 @@ struct ws_link {
 	char *subprotocol;
 	char *authorization;
 	char *ca_file;
+	char *proxy; /* empty: none; NULL: one that cannot be spoken to */
 	size_t max_message;
 	size_t max_queued;
 	struct ws_event *end; /* the thread's: told when it is over, made early so that it can

@@ -4,6 +4,7 @@ unit_tests += \
 	tests/unit/test-http-client \
 	tests/unit/test-native \
 	tests/unit/test-native-backend \
+	tests/unit/test-proxy \
 	tests/unit/test-ws-client
 
 net_test_server = tests/unit/net-server.c tests/unit/net-server.h
@@ -14,6 +15,8 @@ tests_unit_test_convert_LDADD = $(native_test_libs)
 
 tests_unit_test_http_client_SOURCES = tests/unit/test-http-client.c $(net_test_server)
 tests_unit_test_http_client_LDADD = $(net_test_libs)
+
+tests_unit_test_proxy_LDADD = $(net_test_libs)
 
 tests_unit_test_ws_client_SOURCES = tests/unit/test-ws-client.c $(net_test_server)
 tests_unit_test_ws_client_LDADD = $(net_test_libs)

@@ -1019,6 +1019,54 @@ static void the_proxy_of_the_environment_is_not_for_loopback(void **state)
 	assert_int_equal(f->opened, 1);
 }
 
+static void serve_as_proxy(struct peer *p)
+{
+	struct fixture *f = p->userdata;
+
+	if (!peer_read_request(p, f->request, sizeof(f->request)) ||
+		strncmp(f->request, "CONNECT chat.invalid:80 ", 24) != 0)
+		return;
+	peer_print(p, "HTTP/1.0 200 OK\r\n\r\n");
+	serve_echo(p);
+}
+
+static int connect_by_name(struct fixture *f)
+{
+	struct ws_client_options o = {
+		.url = "ws://chat.invalid/ws",
+		.subprotocol = "chat.v1",
+		.max_message = MAX_MESSAGE,
+		.max_queued = MAX_MESSAGE,
+	};
+
+	return ws_client_connect(f->client, &o);
+}
+
+static void the_proxy_of_the_environment_is_used_but_for_no_proxy(void **state)
+{
+	struct fixture *f = *state;
+	char proxy[64];
+
+	f->server = net_server_start(serve_as_proxy, f, NULL);
+	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u/", net_server_port(f->server));
+	setenv("http_proxy", proxy, 1);
+	assert_int_equal(connect_by_name(f), 0);
+	WAIT_FOR(f, f->opened || f->closed);
+	assert_int_equal(f->opened, 1);
+	ws_client_close(f->client);
+	setenv("no_proxy", ".invalid", 1);
+	assert_int_equal(connect_by_name(f), 0);
+	WAIT_FOR(f, f->closed);
+	assert_int_equal(f->failure, WS_UNREACHABLE);
+	assert_int_equal(net_server_connections(f->server), 1);
+	unsetenv("no_proxy");
+	setenv("http_proxy", "socks5://127.0.0.1:1", 1);
+	assert_int_equal(connect_by_name(f), 0);
+	WAIT_FOR(f, f->closed == 2);
+	assert_string_equal(f->detail, "a proxy of that kind is not supported");
+	unsetenv("http_proxy");
+}
+
 static void free_without_a_connection(void **state)
 {
 	struct fixture *f = *state;
@@ -1074,6 +1122,7 @@ int main(int argc, char **argv)
 		TEST(tls_where_none_is_spoken),
 		TEST(tls_without_ca_file),
 		TEST(the_proxy_of_the_environment_is_not_for_loopback),
+		TEST(the_proxy_of_the_environment_is_used_but_for_no_proxy),
 		TEST(free_without_a_connection),
 	};
 
