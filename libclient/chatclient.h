@@ -182,6 +182,24 @@ struct chat_info_list {
 	int64_t as_of;
 };
 
+/* A piece of a snippet; the pieces one after another are its text. */
+struct chat_snippet_piece {
+	const char *text;
+	bool match; /* it is what was searched for */
+};
+
+struct chat_search_result {
+	const struct chat_message *message;
+	size_t n_pieces; /* a few words around what was found */
+	struct chat_snippet_piece *const *pieces;
+};
+
+struct chat_search_list {
+	size_t n_results;
+	struct chat_search_result *const *results; /* newest first */
+	const char *cursor;                        /* for the next page; NULL at the end */
+};
+
 struct chat_connection {
 	enum chat_connection_state state;
 	int64_t since_ms;           /* 0: not told */
@@ -261,6 +279,8 @@ struct chat_message *chat_message_ref(const struct chat_message *message);
 struct chat_message_list *chat_message_list_ref(const struct chat_message_list *list);
 struct chat_info *chat_info_ref(const struct chat_info *info);
 struct chat_info_list *chat_info_list_ref(const struct chat_info_list *list);
+struct chat_search_result *chat_search_result_ref(const struct chat_search_result *result);
+struct chat_search_list *chat_search_list_ref(const struct chat_search_list *list);
 struct chat_connection *chat_connection_ref(const struct chat_connection *connection);
 struct chat_status *chat_status_ref(const struct chat_status *status);
 struct chat_account *chat_account_ref(const struct chat_account *account);
@@ -274,6 +294,8 @@ struct chat_message *chat_message_free(struct chat_message *message);
 struct chat_message_list *chat_message_list_free(struct chat_message_list *list);
 struct chat_info *chat_info_free(struct chat_info *info);
 struct chat_info_list *chat_info_list_free(struct chat_info_list *list);
+struct chat_search_result *chat_search_result_free(struct chat_search_result *result);
+struct chat_search_list *chat_search_list_free(struct chat_search_list *list);
 struct chat_connection *chat_connection_free(struct chat_connection *connection);
 struct chat_status *chat_status_free(struct chat_status *status);
 struct chat_account *chat_account_free(struct chat_account *account);
@@ -288,6 +310,7 @@ struct chat_change *chat_change_free(struct chat_change *change);
 char *chat_attachment_to_json(const struct chat_attachment *attachment);
 char *chat_message_to_json(const struct chat_message *message);
 char *chat_info_to_json(const struct chat_info *info);
+char *chat_search_result_to_json(const struct chat_search_result *result);
 char *chat_connection_to_json(const struct chat_connection *connection);
 char *chat_status_to_json(const struct chat_status *status);
 char *chat_account_to_json(const struct chat_account *account);
@@ -403,6 +426,8 @@ typedef void (*chat_message_fn)(struct chat_client *client, const struct chat_er
 	const struct chat_message *message, void *userdata);
 typedef void (*chat_message_list_fn)(struct chat_client *client, const struct chat_error *error,
 	const struct chat_message_list *list, void *userdata);
+typedef void (*chat_search_list_fn)(struct chat_client *client, const struct chat_error *error,
+	const struct chat_search_list *list, void *userdata);
 typedef void (*chat_attachment_fn)(struct chat_client *client, const struct chat_error *error,
 	const struct chat_attachment *attachment, void *userdata);
 typedef void (*chat_file_fn)(struct chat_client *client, const struct chat_error *error,
@@ -466,6 +491,18 @@ int chat_client_get_message(
 	struct chat_client *client, const char *message_id, struct chat_message **ret);
 int chat_client_get_message_async(struct chat_client *client, const char *message_id,
 	chat_message_fn callback, void *userdata);
+
+/*
+ * Messages with all the words of `query`, newest first. A word stands for all that begin so, in any
+ * case and with any accents; "words in quotes" must stand there one after another. Looks at what
+ * the daemon holds: in one chat, or, with `chat_id` NULL, in all. `limit` 1 to 200, 0 for the
+ * daemon's choice; `cursor` of the page before, or NULL. -ENOENT: no such chat.
+ */
+int chat_client_search_messages(struct chat_client *client, const char *query, const char *chat_id,
+	unsigned limit, const char *cursor, struct chat_search_list **ret);
+int chat_client_search_messages_async(struct chat_client *client, const char *query,
+	const char *chat_id, unsigned limit, const char *cursor, chat_search_list_fn callback,
+	void *userdata);
 
 /* A message to send. Set `size`; members that are left out are zero. */
 struct chat_outgoing {

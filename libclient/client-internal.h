@@ -38,6 +38,7 @@ enum result_kind {
 	RESULT_INFO_LIST,
 	RESULT_MESSAGE,
 	RESULT_MESSAGE_LIST,
+	RESULT_SEARCH_LIST,
 	RESULT_ATTACHMENT,
 	RESULT_FILE,
 	RESULT_REPLY,
@@ -59,6 +60,7 @@ union reply_fn {
 	chat_info_list_fn info_list;
 	chat_message_fn message;
 	chat_message_list_fn message_list;
+	chat_search_list_fn search_list;
 	chat_attachment_fn attachment;
 	chat_file_fn file;
 	chat_reply_fn reply;

@@ -277,6 +277,42 @@ static int info_from(struct result *r, const cJSON *json, void **ret)
 	return e;
 }
 
+static int piece_from(struct result *r, const cJSON *json, void **ret)
+{
+	static const struct field fields[] = {
+		{ "text", FIELD_STRING, offsetof(struct chat_snippet_piece, text), true },
+		{ "match", FIELD_BOOLEAN, offsetof(struct chat_snippet_piece, match) },
+		{ NULL },
+	};
+	struct chat_snippet_piece *p = result_node(r, json, sizeof(*p));
+	int e;
+
+	if (!p)
+		return -ENOMEM;
+	e = decode_fields(fields, json, p);
+	if (e == 0)
+		*ret = p;
+	return e;
+}
+
+static int search_result_from(struct result *r, const cJSON *json, void **ret)
+{
+	struct chat_search_result *s = result_node(r, json, sizeof(*s));
+	void *message = NULL;
+	int e;
+
+	if (!s)
+		return -ENOMEM;
+	e = message_from(r, member(json, "message"), &message);
+	if (e == 0)
+		e = decode_array(r, member(json, "snippet"), piece_from, &s->pieces, &s->n_pieces);
+	if (e < 0)
+		return e;
+	s->message = message;
+	*ret = s;
+	return 0;
+}
+
 static int connection_from(struct result *r, const cJSON *json, void **ret)
 {
 #define C(name) offsetof(struct chat_connection, name)
@@ -353,6 +389,28 @@ int decode_info_list(struct result *r, void **ret)
 	if (e < 0)
 		return e;
 	e = decode_array(r, member(json, "chats"), info_from, &l->chats, &l->n_chats);
+	if (e == 0)
+		*ret = l;
+	return e;
+}
+
+int decode_search_list(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "cursor", FIELD_STRING, offsetof(struct chat_search_list, cursor) },
+		{ NULL },
+	};
+	const cJSON *json = result_json(r);
+	struct chat_search_list *l = result_node(r, json, sizeof(*l));
+	int e;
+
+	if (!l)
+		return -ENOMEM;
+	e = decode_fields(fields, json, l);
+	if (e < 0)
+		return e;
+	e = decode_array(
+		r, member(json, "results"), search_result_from, &l->results, &l->n_results);
 	if (e == 0)
 		*ret = l;
 	return e;

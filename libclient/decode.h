@@ -16,6 +16,7 @@ int decode_message(struct result *r, void **ret);
 int decode_message_list(struct result *r, void **ret);
 int decode_info(struct result *r, void **ret);
 int decode_info_list(struct result *r, void **ret);
+int decode_search_list(struct result *r, void **ret);
 int decode_status(struct result *r, void **ret);
 int decode_account(struct result *r, void **ret);
 int decode_file(struct result *r, void **ret);   /* takes its descriptor from the result's */

@@ -232,6 +232,34 @@ int chat_client_get_message_async(
 	return START(c, get_message_options(message_id), message, callback, userdata);
 }
 
+static struct request_options search_options(
+	const char *query, const char *chat_id, unsigned limit, const char *cursor)
+{
+	struct request_options o =
+		simple("messages.search", RESULT_SEARCH_LIST, "query", query, "chat_id", chat_id);
+
+	add_string(&o.params, "cursor", cursor);
+	add_limit(&o.params, limit);
+	return o;
+}
+
+int chat_client_search_messages(struct chat_client *c, const char *query, const char *chat_id,
+	unsigned limit, const char *cursor, struct chat_search_list **ret)
+{
+	if (!query)
+		return invalid(c, "words to search for are needed");
+	return call(c, search_options(query, chat_id, limit, cursor), ret);
+}
+
+int chat_client_search_messages_async(struct chat_client *c, const char *query, const char *chat_id,
+	unsigned limit, const char *cursor, chat_search_list_fn callback, void *userdata)
+{
+	if (!query)
+		return invalid(c, "words to search for are needed");
+	return START(
+		c, search_options(query, chat_id, limit, cursor), search_list, callback, userdata);
+}
+
 static cJSON *attachments_json(const struct chat_outgoing *m)
 {
 	_cleanup_json_ cJSON *array = cJSON_CreateArray();

@@ -219,6 +219,8 @@ static int (*decoder_of(enum result_kind kind))(struct result *, void **)
 		return decode_message;
 	case RESULT_MESSAGE_LIST:
 		return decode_message_list;
+	case RESULT_SEARCH_LIST:
+		return decode_search_list;
 	case RESULT_ATTACHMENT:
 		return decode_attachment;
 	case RESULT_FILE:
@@ -247,6 +249,8 @@ static void call_back(
 		return r->callback.message(c, error, value, r->userdata);
 	case RESULT_MESSAGE_LIST:
 		return r->callback.message_list(c, error, value, r->userdata);
+	case RESULT_SEARCH_LIST:
+		return r->callback.search_list(c, error, value, r->userdata);
 	case RESULT_ATTACHMENT:
 		return r->callback.attachment(c, error, value, r->userdata);
 	case RESULT_FILE:

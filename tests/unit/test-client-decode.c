@@ -186,6 +186,49 @@ static void chats_and_their_cursor(void **state)
 	chat_info_list_free(list);
 }
 
+#define FOUND                                                                                  \
+	"{\"message\":{\"message_id\":\"m\",\"chat_id\":\"c\",\"user_id\":\"u\"},\"snippet\":" \
+	"[{\"text\":\"the \",\"match\":false},{\"text\":\"disk\",\"match\":true}]}"
+
+static void what_was_found_has_its_snippet(void **state)
+{
+	struct chat_search_list *l = NULL;
+	struct chat_search_result *first;
+	struct chat_message *message;
+	char *json;
+
+	assert_int_equal(
+		DECODE(decode_search_list, "{\"results\":[" FOUND "],\"cursor\":\"9\"}", &l), 0);
+	assert_int_equal(l->n_results, 1);
+	assert_string_equal(l->cursor, "9");
+	first = chat_search_result_ref(l->results[0]);
+	assert_null(chat_search_list_free(l));
+	assert_int_equal(first->n_pieces, 2);
+	assert_string_equal(first->pieces[0]->text, "the ");
+	assert_false(first->pieces[0]->match);
+	assert_string_equal(first->pieces[1]->text, "disk");
+	assert_true(first->pieces[1]->match);
+	json = chat_search_result_to_json(first);
+	assert_string_equal(json, FOUND);
+	free(json);
+	message = chat_message_ref(first->message);
+	assert_null(chat_search_result_free(first));
+	assert_string_equal(message->message_id, "m");
+	chat_message_free(message);
+
+	assert_int_equal(DECODE(decode_search_list, "{\"results\":[],\"cursor\":null}", &l), 0);
+	assert_int_equal(l->n_results, 0);
+	assert_null(l->cursor);
+	chat_search_list_free(l);
+	assert_int_equal(DECODE(decode_search_list, "{\"results\":[{}]}", &l), -EBADMSG);
+	assert_int_equal(
+		DECODE(decode_search_list,
+			"{\"results\":[{\"message\":{\"message_id\":\"m\",\"chat_id\":\"c\","
+			"\"user_id\":\"u\"},\"snippet\":[{\"match\":true}]}]}",
+			&l),
+		-EBADMSG);
+}
+
 static void status_is_gathered_from_its_objects(void **state)
 {
 	struct chat_status *s = NULL;
@@ -295,6 +338,8 @@ static void freeing_nothing_is_fine(void **state)
 	assert_null(chat_info_free(NULL));
 	assert_null(chat_info_list_free(NULL));
 	assert_null(chat_attachment_free(NULL));
+	assert_null(chat_search_result_free(NULL));
+	assert_null(chat_search_list_free(NULL));
 	assert_null(chat_connection_free(NULL));
 	assert_null(chat_status_free(NULL));
 	assert_null(chat_account_free(NULL));
@@ -339,6 +384,7 @@ int main(void)
 		cmocka_unit_test(unknown_names_are_unknown_values),
 		cmocka_unit_test(an_element_outlives_its_list),
 		cmocka_unit_test(chats_and_their_cursor),
+		cmocka_unit_test(what_was_found_has_its_snippet),
 		cmocka_unit_test(status_is_gathered_from_its_objects),
 		cmocka_unit_test(changes_carry_what_their_topic_says),
 		cmocka_unit_test(a_change_of_a_new_kind_is_told_untyped),
