@@ -75,6 +75,7 @@ int verb_read(struct ctl *ctl, int argc, char **argv);
 int verb_outbox(struct ctl *ctl, int argc, char **argv);
 int verb_retry(struct ctl *ctl, int argc, char **argv);
 int verb_cancel(struct ctl *ctl, int argc, char **argv);
+int verb_search(struct ctl *ctl, int argc, char **argv);
 int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_photo_get(struct ctl *ctl, int argc, char **argv);
 int verb_photo_list(struct ctl *ctl, int argc, char **argv);

@@ -16,6 +16,7 @@ libchatctl_la_SOURCES = \
 	ctl/report.c \
 	ctl/resolve.c ctl/resolve.h \
 	ctl/save.c ctl/save.h \
+	ctl/search.c \
 	ctl/send.c \
 	ctl/status.c \
 	ctl/terminal.c ctl/terminal.h \

@@ -37,6 +37,11 @@ static const struct verb verbs[] = {
 		"One that the server has, or may have because it is on its way, cannot be taken\n"
 		"back.",
 		"", 1, -1, verb_cancel },
+	{ "search", "WORD...", "find messages, newest first",
+		"A message is found that has all the words, whatever their case and accents. Each\n"
+		"may be the beginning of a longer one, unless they are quoted together:\n"
+		"chatctl search '\"see you\" monday'.",
+		"nci", 1, -1, verb_search },
 	{ "watch", "", "tell changes as they happen",
 		"Goes on until interrupted, also while the daemon restarts. Each change has a\n"
 		"number; --since continues after one. Topics: message.added, message.updated,\n"

@@ -54,7 +54,7 @@ static const struct option_info {
 		"until it is sent (the default), received or read" },
 	{ TIMEOUT, false, "timeout", required_argument, "=SECONDS", "wait no longer than that" },
 	{ TOPICS, false, "topics", required_argument, "=A,B", "only changes of these topics" },
-	{ CHAT, false, "chat", required_argument, "=CHAT", "only changes of this chat" },
+	{ CHAT, false, "chat", required_argument, "=CHAT", "only of this chat" },
 	{ SINCE, false, "since", required_argument, "=SEQ", "first tell the changes after SEQ" },
 	{ FILE_NAME, true, "output", required_argument, "=FILE",
 		"where to; - for standard output" },

@@ -61,24 +61,9 @@ static int attachments_open(const struct ctl *ctl, struct attachments *a)
 /* The words with spaces between; "-" alone is standard input. NULL after a complaint. */
 static char *make_text(const struct ctl *ctl, int argc, char **argv)
 {
-	size_t length = 1;
-	char *text;
-
 	if (argc == 1 && strcmp(argv[0], "-") == 0)
 		return ctl_read_stdin(ctl, TEXT_MAX);
-	for (int i = 0; i < argc; i++)
-		length += strlen(argv[i]) + 1;
-	text = must(calloc(1, length));
-	for (int i = 0; i < argc; i++) {
-		if (i > 0)
-			strcat(text, " ");
-		strcat(text, argv[i]);
-	}
-	if (text_is_valid(text, strlen(text)))
-		return text;
-	free(text);
-	ctl_say(ctl, CTL_USAGE, "the text is not UTF-8");
-	return NULL;
+	return ctl_join_words(ctl, argc, argv);
 }
 
 static void finish(struct follow *f, int code)

@@ -49,6 +49,7 @@ const char *colour_on(enum colour colour)
 		[COLOUR_RED] = "\033[31m",
 		[COLOUR_GREEN] = "\033[32m",
 		[COLOUR_YELLOW] = "\033[33m",
+		[COLOUR_MATCH] = "\033[1;31m",
 	};
 
 	return has_colour() ? sequences[colour] : "";
@@ -65,11 +66,16 @@ static void print_spaces(size_t n)
 }
 
 /* A mark after right-to-left letters keeps a terminal from moving them past the next column. */
+static void end_text(const char *s)
+{
+	if (terminal_is_tty() && text_is_rtl(s))
+		fputs("\u200e", stdout);
+}
+
 static void print_text(const char *s, size_t length)
 {
 	fwrite(s, 1, length, stdout);
-	if (terminal_is_tty() && text_is_rtl(s))
-		fputs("\u200e", stdout);
+	end_text(s);
 }
 
 void print_cell(const char *clean, size_t width, bool right, bool last)
@@ -89,21 +95,47 @@ void print_cell(const char *clean, size_t width, bool right, bool last)
 		print_spaces(width - used);
 }
 
-void print_wrapped(const char *clean, size_t indent)
+/* The text from `from` up to before `to`, in colour where a mark covers it. */
+static void print_stretches(
+	const char *clean, size_t from, size_t to, const struct stretch *marks, size_t n_marks)
 {
-	size_t width = SIZE_MAX / 2, next = 0;
+	for (size_t i = 0; i < n_marks && marks[i].start < to; i++) {
+		size_t start = marks[i].start > from ? marks[i].start : from;
+		size_t end = marks[i].end < to ? marks[i].end : to;
+
+		if (end <= start)
+			continue;
+		fwrite(clean + from, 1, start - from, stdout);
+		fputs(colour_on(COLOUR_MATCH), stdout);
+		fwrite(clean + start, 1, end - start, stdout);
+		fputs(colour_off(COLOUR_MATCH), stdout);
+		from = end;
+	}
+	fwrite(clean + from, 1, to - from, stdout);
+	end_text(clean);
+}
+
+void print_wrapped_marked(
+	const char *clean, size_t indent, const struct stretch *marks, size_t n_marks)
+{
+	size_t width = SIZE_MAX / 2, next = 0, from = 0;
 
 	if (terminal_is_tty())
 		width = terminal_width() > indent + WRAP_MIN ? terminal_width() - indent : WRAP_MIN;
 	do {
-		size_t n = text_line(clean, width, &next);
+		size_t n = text_line(clean + from, width, &next);
 
-		print_text(clean, n);
+		print_stretches(clean, from, from + n, marks, n_marks);
 		putchar('\n');
-		clean += next;
-		if (next > 0 && *clean)
+		from += next;
+		if (next > 0 && clean[from])
 			print_spaces(indent);
-	} while (next > 0 && *clean);
+	} while (next > 0 && clean[from]);
+}
+
+void print_wrapped(const char *clean, size_t indent)
+{
+	print_wrapped_marked(clean, indent, NULL, 0);
 }
 
 void table_add(struct table *t, enum colour colour, const char *const *cells)

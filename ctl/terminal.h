@@ -15,6 +15,7 @@ enum colour {
 	COLOUR_RED,
 	COLOUR_GREEN,
 	COLOUR_YELLOW,
+	COLOUR_MATCH,
 };
 
 /* Columns of standard output: the terminal's, else $COLUMNS, else 80. */
@@ -31,6 +32,15 @@ void print_cell(const char *clean, size_t width, bool right, bool last);
 
 /* Prints clean text from column `indent` on, further lines indented alike. Ends the line. */
 void print_wrapped(const char *clean, size_t indent);
+
+/* Bytes of a text, from `start` up to before `end`. */
+struct stretch {
+	size_t start, end;
+};
+
+/* The same with stretches of it, in order, shown as what was searched for. */
+void print_wrapped_marked(
+	const char *clean, size_t indent, const struct stretch *marks, size_t n_marks);
 
 #define TABLE_COLUMNS_MAX 8
 

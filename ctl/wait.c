@@ -32,6 +32,25 @@ bool ctl_wait(struct ctl *ctl, const bool *done, int64_t timeout_ms)
 	return true;
 }
 
+char *ctl_join_words(const struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 1;
+
+	for (int i = 0; i < argc; i++)
+		length += strlen(argv[i]) + 1;
+	text = must(calloc(1, length));
+	for (int i = 0; i < argc; i++) {
+		if (i > 0)
+			strcat(text, " ");
+		strcat(text, argv[i]);
+	}
+	if (text_is_valid(text, strlen(text)))
+		return TAKE_PTR(text);
+	ctl_say(ctl, CTL_USAGE, "the text is not UTF-8");
+	return NULL;
+}
+
 char *ctl_read_stdin(const struct ctl *ctl, size_t max)
 {
 	_cleanup_free_ char *text = must(malloc(max + 2));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Waiting for what a callback sets, and reading standard input whole.
+ * Waiting for what a callback sets, and text from the command line or standard input.
  */
 #pragma once
 
@@ -11,6 +11,9 @@
  * done.
  */
 bool ctl_wait(struct ctl *ctl, const bool *done, int64_t timeout_ms);
+
+/* The words with spaces between, owned. NULL, complained about, when they are not UTF-8. */
+char *ctl_join_words(const struct ctl *ctl, int argc, char **argv);
 
 /*
  * All of standard input as an owned string, without the last line end. NULL, complained about, when

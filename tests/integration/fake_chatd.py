@@ -5,6 +5,7 @@ it, the ways in which a daemon can misbehave. Standard library only."""
 import array
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -348,6 +349,18 @@ class FakeChatd:
             raise RpcError("not_found", "there is no such message")
         return self.messages[params["message_id"]]
 
+    def do_messages_search(self, connection, params, fds):
+        words = [word.lower() for word in params["query"].split()]
+        found = [m for m in reversed(self.messages.values())
+                 if params.get("chat_id") in (None, m["chat_id"])
+                 and all(re.search(r"\b" + re.escape(w), m["text"], re.I) for w in words)]
+        start = int(params.get("cursor") or 0)
+        end = start + min(params.get("limit", 50), self.page_max)
+        pattern = "|".join(r"\b" + re.escape(word) + r"\w*" for word in words)
+        return {"results": [{"message": m, "snippet": pieces(m["text"], pattern)}
+                            for m in found[start:end]],
+                "cursor": str(end) if end < len(found) else None}
+
     def do_messages_send(self, connection, params, fds):
         message_id = params["message_id"]
         if message_id in self.messages:
@@ -446,6 +459,12 @@ class FakeChatd:
     def do_events_unsubscribe(self, connection, params, fds):
         connection.position = None
         return {}
+
+
+def pieces(text, pattern):
+    """A snippet: the whole text, cut where matches begin and end."""
+    found = [p for p in re.split(f"({pattern})", text, flags=re.I) if p]
+    return [{"text": p, "match": bool(re.fullmatch(pattern, p, re.I))} for p in found]
 
 
 def now():

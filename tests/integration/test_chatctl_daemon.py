@@ -53,6 +53,20 @@ def test_signing_in(people):
     assert alice("chats").err == "No chats yet.\n"
 
 
+def test_search(pair):
+    alice, _ = pair
+    assert alice("send", "@bob", "the Größe of the disk").code == 0
+    assert alice("send", "@bob", "something else").code == 0
+    result = alice("search", "GROSSE", "dis")
+    assert result.out == "", "ß is not ss"
+    found, = alice("search", "große", "dis", "--json").json
+    assert found["message"]["text"] == "the Größe of the disk"
+    assert [p["text"] for p in found["snippet"] if p["match"]] == ["Größe", "disk"]
+    assert alice("search", '"disk the"').err == "Nothing found.\n"
+    shown = alice("search", '"of the disk"', "--chat", "bob").out
+    assert shown.endswith("you: the Größe of the disk\n") and "Bob Example" in shown
+
+
 def test_a_conversation(pair):
     alice, bob = pair
     with bob.ctl.start("watch", "--json", "--topics=message.added", "--since=0") as watch, \

@@ -154,6 +154,68 @@ def test_messages_are_paged_in_both_directions(fake, ctl):
     assert ctl("messages", "bob", "--before=m-1", "--after=m-2").code == 2
 
 
+def test_search_for_people(fake, ctl):
+    fake.add_chat("c-2", "carol", "Carol Anne Featherstonehaugh-Cholmondeley")
+    fake.add_message("c-1", "the disk is full", created_at=now() - DAY)
+    fake.add_message("c-2", "Disks\nare cheap", outgoing=True, created_at=now() - DAY)
+    result = ctl("search", "disk")
+    assert result.code == 0 and result.err == ""
+    assert re.sub(r"\d\d:\d\d", "hh:mm", result.out).splitlines() == [
+        "yesterday hh:mm  Carol Anne Feathers…  you: Disks are cheap",
+        "yesterday hh:mm  Bob Martin            the disk is full",
+    ]
+    assert ctl("search", "disk", "full", "--ids").lines[0] == "m-1"
+    assert "\x1b" not in result.out
+
+
+def test_search_in_one_chat(fake, ctl):
+    fake.add_chat("c-2", "carol", "Carol")
+    fake.add_message("c-1", "disk one")
+    fake.add_message("c-2", "disk two")
+    texts = lambda *args: [r["message"]["text"] for r in ctl("search", "--json", *args).json]
+    assert texts("disk") == ["disk two", "disk one"]
+    assert texts("disk", "--chat=carol") == ["disk two"]
+    assert texts("disk", "one", "--chat", "c-2") == []
+    assert ctl("search", "disk", "--chat=nobody").code == 6
+    assert ctl("search").code == 2
+
+
+def test_search_pages_as_needed(fake, ctl):
+    fake.page_max = 7
+    for i in range(25):
+        fake.add_message("c-1", f"disk {i}")
+    assert len(ctl("search", "disk", "--json").json) == 20
+    result = ctl("search", "disk", "--limit=24")
+    assert len(result.lines) == 24 and "There are more" in result.err
+    assert ctl("search", "disk", "--limit=25").err == ""
+    assert sum(m == "chats.get" for m, _ in fake.requests) == 2  # one name, asked for once a run
+
+
+def test_nothing_found_is_not_an_error(ctl):
+    result = ctl("search", "xyzzy")
+    assert (result.code, result.out, result.err) == (0, "", "Nothing found.\n")
+    assert ctl("search", "xyzzy", "--json").err == ""
+
+
+def test_what_was_found_is_shown_on_a_terminal(fake, ctl):
+    fake.add_message("c-1", "word " * 20 + "the disk שלום " + "and more " * 5)
+    code, shown = ctl.on_terminal("search", "disk").finish()
+    assert code == 0 and "\x1b[1;31mdisk\x1b[0m" in shown
+    lines = re.sub(r"\x1b\[[\d;]+m", "", shown).splitlines()
+    assert len(lines) > 3 and all(width(line) <= 80 for line in lines)
+    assert all(line.startswith(" " * 39) for line in lines[1:])
+    _, shown = ctl.on_terminal("search", "disk", env={"NO_COLOR": "1"}).finish()
+    assert "\x1b" not in shown
+
+
+def test_a_match_that_is_wider_than_a_line_stays_marked(fake, ctl):
+    fake.add_message("c-1", "disk" * 30)
+    _, shown = ctl.on_terminal("search", "disk").finish()
+    assert all(re.fullmatch(r".*\x1b\[1;31m(disk|kdis|skdi|iskd|d|i|s|k)+\x1b\[0m", line)
+               for line in shown.splitlines())
+    assert re.sub(r"\x1b\[[\d;]+m", "", shown).count("disk") > 20
+
+
 def test_json_keeps_the_text_as_it_was_written(fake, ctl):
     text = 'quote " backslash \\ newline \n escape \x1b[31m 😀 \u202e'
     fake.add_message("c-1", text)
@@ -162,7 +224,8 @@ def test_json_keeps_the_text_as_it_was_written(fake, ctl):
     assert len(result.lines) == 1 and "\x1b" not in result.out
 
 
-@pytest.mark.parametrize("verb", [("chats",), ("messages", "bob"), ("photo", "list", "bob")])
+@pytest.mark.parametrize("verb", [("chats",), ("messages", "bob"), ("photo", "list", "bob"),
+                                  ("search", "x")])
 def test_nothing_drives_the_terminal(fake, ctl, verb):
     evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\x08\r\u202e\u2066x\x7f"
     fake.chats["c-1"]["username"] = "Bob" + evil
@@ -331,8 +394,8 @@ def test_help(tmp_path):
     for word in ("status", "photo get", "Exit codes:", "3  the daemon is not running", "CHAT is"):
         assert word in text
     assert ctl("help").out == text
-    for verb in ("status", "login", "chats", "messages", "send", "read", "watch", "photo get",
-                 "photo list", "call"):
+    for verb in ("status", "login", "chats", "messages", "send", "read", "search", "watch",
+                 "photo get", "photo list", "call"):
         result = ctl(*verb.split(), "--help")
         assert result.code == 0 and result.out.startswith(f"Usage: chatctl {verb}")
         assert "Exit codes:" in result.out
