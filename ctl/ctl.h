@@ -64,6 +64,7 @@ struct verb {
 	const char *letters;
 	int min_args, max_args;                             /* -1: any number */
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* returns an enum ctl_exit */
+	bool needs_no_daemon;
 };
 
 int verb_status(struct ctl *ctl, int argc, char **argv);
@@ -79,6 +80,7 @@ int verb_search(struct ctl *ctl, int argc, char **argv);
 int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_photo_get(struct ctl *ctl, int argc, char **argv);
 int verb_photo_list(struct ctl *ctl, int argc, char **argv);
+int verb_completion(struct ctl *ctl, int argc, char **argv);
 int verb_call(struct ctl *ctl, int argc, char **argv);
 
 /* Ends the process: a tool has nothing better to do when memory is short. */

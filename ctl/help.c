@@ -67,7 +67,7 @@ void help_verb(const struct verb *v)
 	if (v->details)
 		printf("\n%s\n", v->details);
 	puts("\nOptions:");
-	options_help(v->letters);
+	options_help(v);
 	options_help(NULL);
 	print_exit_codes();
 }

@@ -4,6 +4,8 @@ noinst_LTLIBRARIES += libchatctl.la
 libchatctl_la_SOURCES = \
 	ctl/call.c \
 	ctl/chats.c \
+	ctl/complete.c ctl/complete.h \
+	ctl/completion.c \
 	ctl/ctl.h \
 	ctl/help.c ctl/help.h \
 	ctl/history.c ctl/history.h \
@@ -32,3 +34,21 @@ chatctl_SOURCES = ctl/main.c
 chatctl_CPPFLAGS = $(AM_CPPFLAGS)
 chatctl_LDADD = libchatctl.la libchatclient.la $(CJSON_LIBS)
 chatctl_LDFLAGS = $(AM_LDFLAGS) -pie
+
+# Installed where the shells look; chatctl can print them too.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_bashcompletion_DATA = ctl/completion/chatctl.bash
+dist_zshcompletion_DATA = ctl/completion/_chatctl
+dist_fishcompletion_DATA = ctl/completion/chatctl.fish
+
+BUILT_SOURCES += ctl/completion-scripts.h
+CLEANFILES += ctl/completion-scripts.h
+ctl/completion-scripts.h: $(dist_bashcompletion_DATA) $(dist_zshcompletion_DATA) $(dist_fishcompletion_DATA)
+	$(AM_V_GEN)$(MKDIR_P) ctl && for shell in bash zsh fish; do \
+		case $$shell in zsh) name=_chatctl ;; *) name=chatctl.$$shell ;; esac; \
+		echo "static const char script_$$shell[] ="; \
+		sed -e 's/[\\"]/\\&/g' -e 's/^/\t"/' -e 's/$$/\\n"/' "$(srcdir)/ctl/completion/$$name"; \
+		echo ';'; \
+	done > $@.new && mv $@.new $@

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/complete.h"
 #include "ctl/ctl.h"
 #include "ctl/help.h"
 #include "ctl/options.h"
@@ -58,6 +59,13 @@ static const struct verb verbs[] = {
 	{ "call", "METHOD [JSON]", "call any method of the daemon's API",
 		"Prints the result as JSON. JSON - reads the parameters from standard input.", "t",
 		1, 2, verb_call },
+	{ "completion", "SHELL", "print the completion script for bash, zsh or fish",
+		"Where chatctl is installed the scripts are too, and the shell finds them. By "
+		"hand:\n"
+		"bash: source <(chatctl completion bash)\n"
+		"zsh:  chatctl completion zsh > DIRECTORY_IN_FPATH/_chatctl\n"
+		"fish: chatctl completion fish > ~/.config/fish/completions/chatctl.fish",
+		"", 1, 1, verb_completion, .needs_no_daemon = true },
 	{ NULL },
 };
 
@@ -127,7 +135,7 @@ static int run_verb(struct ctl *ctl, const struct verb *verb, int argc, char **a
 		help_usage(verb);
 		return CTL_USAGE;
 	}
-	r = open_client(ctl);
+	r = verb->needs_no_daemon ? CTL_OK : open_client(ctl);
 	return r == CTL_OK ? verb->run(ctl, argc, argv) : r;
 }
 
@@ -149,6 +157,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		help_short();
 		return CTL_USAGE;
 	}
+	if (strcmp(argv[first], COMPLETE_WORD) == 0)
+		return complete(ctl, argc - first - 1, argv + first + 1);
 	verb = verb_find(argc - first, argv + first, &words);
 	if (!verb) {
 		help_unknown(argc - first, argv + first);

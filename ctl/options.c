@@ -32,15 +32,8 @@ enum {
 	FORCE = 'f',
 };
 
-static const struct option_info {
-	int letter;
-	bool is_short;
-	const char *name;
-	int has_argument;
-	const char *argument;
-	const char *help;
-} option_infos[] = {
-	{ ACCOUNT, false, "account", required_argument, "=NAME", "the account (default)" },
+static const struct option_info option_infos[] = {
+	{ ACCOUNT, false, "account", required_argument, "=ACCOUNT", "the account (default)" },
 	{ SOCKET, false, "socket", required_argument, "=PATH", "the daemon's socket" },
 	{ JSON, false, "json", optional_argument, "[=pretty]", "one JSON object a line" },
 	{ HELP, true, "help", no_argument, "", "show this help" },
@@ -53,7 +46,8 @@ static const struct option_info {
 	{ WAIT, false, "wait", optional_argument, "[=STATUS]",
 		"until it is sent (the default), received or read" },
 	{ TIMEOUT, false, "timeout", required_argument, "=SECONDS", "wait no longer than that" },
-	{ TOPICS, false, "topics", required_argument, "=A,B", "only changes of these topics" },
+	{ TOPICS, false, "topics", required_argument, "=TOPIC,...",
+		"only changes of these topics" },
 	{ CHAT, false, "chat", required_argument, "=CHAT", "only of this chat" },
 	{ SINCE, false, "since", required_argument, "=SEQ", "first tell the changes after SEQ" },
 	{ FILE_NAME, true, "output", required_argument, "=FILE",
@@ -231,16 +225,24 @@ int options_parse(struct ctl_options *options, const struct verb *verb, int argc
 	return optind;
 }
 
-void options_help(const char *letters)
+const struct option_info *options_next(const struct verb *verb, const struct option_info *info)
 {
-	if (!letters)
-		letters = global_letters;
-	for (size_t i = 0; i < ARRAY_SIZE(option_infos); i++) {
-		const struct option_info *info = &option_infos[i];
+	const struct option_info *end = option_infos + ARRAY_SIZE(option_infos);
+
+	for (info = info ? info + 1 : option_infos; info < end; info++)
+		if (verb ? strchr(verb->letters, info->letter)
+			 : strchr(global_letters, info->letter))
+			return info;
+	return NULL;
+}
+
+void options_help(const struct verb *verb)
+{
+	const struct option_info *info = NULL;
+
+	while ((info = options_next(verb, info))) {
 		char left[64];
 
-		if (!strchr(letters, info->letter))
-			continue;
 		if (info->is_short)
 			snprintf(left, sizeof(left), "-%c, --%s%s", info->letter, info->name,
 				info->argument);

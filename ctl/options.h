@@ -13,5 +13,17 @@
  */
 int options_parse(struct ctl_options *options, const struct verb *verb, int argc, char **argv);
 
-/* Prints the lines of --help for the options named by `letters`; NULL: the global ones. */
-void options_help(const char *letters);
+struct option_info {
+	int letter;
+	bool is_short; /* the letter is also its short form */
+	const char *name;
+	int has_argument;     /* as getopt_long() has it */
+	const char *argument; /* as --help shows it: "", "=NAME" or "[=NAME]" */
+	const char *help;
+};
+
+/* The first option of the verb, or the next after `info`; NULL at the end. No verb: global ones. */
+const struct option_info *options_next(const struct verb *verb, const struct option_info *info);
+
+/* Prints the lines of --help for the options of the verb; NULL: the global ones. */
+void options_help(const struct verb *verb);

@@ -395,7 +395,7 @@ def test_help(tmp_path):
         assert word in text
     assert ctl("help").out == text
     for verb in ("status", "login", "chats", "messages", "send", "read", "search", "watch",
-                 "photo get", "photo list", "call"):
+                 "photo get", "photo list", "completion", "call"):
         result = ctl(*verb.split(), "--help")
         assert result.code == 0 and result.out.startswith(f"Usage: chatctl {verb}")
         assert "Exit codes:" in result.out
