@@ -118,6 +118,47 @@ static void give_row_to(
 	s->current.position = c->seq;
 }
 
+static int copy_id(void *userdata, const struct chat_info *c)
+{
+	char **ret = userdata;
+
+	*ret = strdup(c->id);
+	return *ret ? 0 : -ENOMEM;
+}
+
+char *hub_resolve_chat(struct hub *h, const char *chat_id)
+{
+	char *id = NULL;
+
+	if (store_chat_get(h->store, chat_id, copy_id, &id) == -ENOENT)
+		id = strdup(chat_id);
+	return id;
+}
+
+/* A chat that began here got its name from the server: who follows it goes on under that. */
+static void follow(struct subscriber *s, const char *old, const char *new)
+{
+	for (size_t i = 0; i < s->current.n_chats; i++) {
+		char *copy;
+
+		if (strcmp(s->current.chats[i], old) != 0 || !(copy = strdup(new)))
+			continue;
+		free(s->current.chats[i]);
+		s->current.chats[i] = copy;
+	}
+}
+
+static void follow_chat(struct group *g, const char *old)
+{
+	_cleanup_free_ char *new = hub_resolve_chat(g->hub, old);
+
+	if (!new || strcmp(new, old) == 0)
+		return;
+	for (size_t i = 0; i < g->n; i++)
+		if (!g->members[i]->stopped)
+			follow(g->members[i], old, new);
+}
+
 static int on_row(void *userdata, const struct change *c)
 {
 	struct group *g = userdata;
@@ -127,6 +168,8 @@ static int on_row(void *userdata, const struct change *c)
 	for (size_t i = 0; i < g->n; i++)
 		if (!g->members[i]->stopped)
 			give_row_to(g, c, &e, g->members[i]);
+	if (c->topic == CHANGE_CHAT_REMOVED)
+		follow_chat(g, c->chat_id);
 	cJSON_Delete((cJSON *)(uintptr_t)e.data);
 	chunk_unref(e.line);
 	return g->n_stopped == g->n ? -ECANCELED : 0;
@@ -148,8 +191,11 @@ static void serve_group(struct hub *h, struct group *g)
 	int64_t last = 0;
 	int r;
 
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = 0; i < g->n; i++) {
 		g->topics |= g->members[i]->current.topics & TOPICS_DURABLE;
+		if (g->members[i]->current.n_chats > 0)
+			g->topics |= 1u << CHANGE_CHAT_REMOVED; /* it may go on under another id */
+	}
 	r = store_change_list(
 		h->store, g->members[0]->current.position, g->topics, PAGE_ROWS, on_row, g, &last);
 	if (r >= 0)

@@ -100,6 +100,12 @@ void subscriber_stage(struct subscriber *s, struct subscription *subscription);
  */
 void subscriber_settle(struct subscriber *s, bool in_force);
 
+/*
+ * The present id of a chat, by whatever it has been called; the id itself when it is not known.
+ * Owned; NULL when it cannot be told.
+ */
+char *hub_resolve_chat(struct hub *h, const char *chat_id);
+
 /* Serves those who are not full any more, at the end of the turn. */
 void hub_schedule(struct hub *h);
 

@@ -107,7 +107,7 @@ const struct method methods_consumers[] = {
 		.result = &consumer,
 		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_INVALID |
 			1u << FAILURE_STORAGE_FULL,
-		.scopes = SCOPE_READ,
+		.scopes = SCOPE_FULL,
 		.flags = METHOD_WRITES,
 		.handler = on_ack,
 	},
@@ -127,7 +127,7 @@ const struct method methods_consumers[] = {
 		.params_size = sizeof(struct consumer_params),
 		.result = &schema_nothing,
 		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_STORAGE_FULL,
-		.scopes = SCOPE_READ,
+		.scopes = SCOPE_FULL,
 		.flags = METHOD_WRITES,
 		.handler = on_forget,
 	},

@@ -54,6 +54,9 @@ static void on_subscribe(struct request *rq)
 
 	if (subscription_from(rq, p->topics, TOPICS_DEFAULT, p->chats, p->since, &s) < 0)
 		return;
+	if (p->consumer && !(rq->client->scopes & SCOPE_FULL))
+		return request_fail_with(rq, FAILURE_DENIED,
+			"a connection that may only look has no consumer of its own");
 	if (p->consumer &&
 		consumer_open(rq->api->repository, p->consumer, p->since, &s.position, &failure) <
 			0)
@@ -81,14 +84,15 @@ const struct method methods_events[] = {
 		       "notification. A row that changed several times unseen is told once, as "
 		       "it is now. The error invalid says that 'since' is not of this database: "
 		       "list anew. With a consumer, what is not "
-		       "acknowledged is told again after a break, by either side.",
+		       "acknowledged is told again after a break, by either side. A consumer needs "
+		       "full scope.",
 		.params = subscribe_fields,
 		.params_size = sizeof(struct subscribe_params),
 		.defaults = &subscribe_defaults,
 		.details = subscribe_details,
 		.result = &subscribe_result,
-		.errors =
-			1u << FAILURE_INVALID | 1u << FAILURE_CONFLICT | 1u << FAILURE_STORAGE_FULL,
+		.errors = 1u << FAILURE_INVALID | 1u << FAILURE_CONFLICT | 1u << FAILURE_DENIED |
+			1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_READ,
 		.flags = METHOD_WRITES,
 		.handler = on_subscribe,

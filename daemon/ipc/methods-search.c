@@ -129,6 +129,9 @@ static void reply_found(struct request *rq)
 	if (!page.results)
 		return request_reply(rq, NULL);
 	r = store_search(rq->api->store, &query, append_found, &page, &cursor);
+	if (r == -EINVAL)
+		return request_fail_params(
+			rq, "'query' needs a word, and at most %d of them", SEARCH_WORDS_MAX);
 	if (r == -EBADMSG)
 		return request_fail_params(rq, "'cursor' is none of an earlier page");
 	if (r == -ENOENT)

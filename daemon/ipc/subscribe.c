@@ -22,7 +22,7 @@ static unsigned topics_of(const cJSON *list, unsigned default_topics)
 	return bits;
 }
 
-static int copy_chats(const cJSON *list, struct subscription *s)
+static int copy_chats(struct hub *h, const cJSON *list, struct subscription *s)
 {
 	const cJSON *item;
 
@@ -32,7 +32,7 @@ static int copy_chats(const cJSON *list, struct subscription *s)
 	if (!s->chats)
 		return -ENOMEM;
 	cJSON_ArrayForEach(item, list) {
-		s->chats[s->n_chats] = strdup(item->valuestring);
+		s->chats[s->n_chats] = hub_resolve_chat(h, item->valuestring);
 		if (!s->chats[s->n_chats++])
 			return -ENOMEM;
 	}
@@ -51,7 +51,7 @@ int subscription_from(struct request *rq, const cJSON *only, unsigned default_to
 	}
 	ret->topics = topics_of(only, default_topics);
 	ret->position = since < 0 ? last : since;
-	if (copy_chats(chats, ret) < 0) {
+	if (copy_chats(rq->api->hub, chats, ret) < 0) {
 		request_reply(rq, NULL);
 		return -ENOMEM;
 	}

@@ -99,6 +99,7 @@ TAILQ_HEAD(search_waits, search_wait);
 /* The full-text index on its way. */
 struct search {
 	struct loop_deferred slice;
+	struct barrier_effect end; /* of the waiting */
 	struct search_waits waits; /* for the rest of it */
 };
 

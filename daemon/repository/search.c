@@ -40,7 +40,12 @@ static bool wants_more(const struct repository *r)
 	return lag >= LAG && r->sync.state != SESSION_CATCHING_UP;
 }
 
-/* A disk that takes nothing does not keep anybody from searching what is in the index. */
+/* The turn is over, one way or the other: a disk that takes nothing keeps nobody from searching. */
+static void on_end(void *userdata, int error)
+{
+	end_waits(userdata);
+}
+
 static void on_slice(void *userdata)
 {
 	struct repository *r = userdata;
@@ -49,7 +54,7 @@ static void on_slice(void *userdata)
 	if (e < 0)
 		log_debug("the search index was not written: %s", strerror(-e));
 	if (e < 0 || store_search_lag(r->store) == 0)
-		end_waits(r);
+		barrier_after_commit(r->barrier, &r->search.end);
 	else if (wants_more(r))
 		event_loop_defer(r->loop, &r->search.slice);
 }
@@ -57,7 +62,7 @@ static void on_slice(void *userdata)
 void search_give_up(struct repository *r)
 {
 	event_loop_undefer(r->loop, &r->search.slice);
-	end_waits(r);
+	barrier_after_commit(r->barrier, &r->search.end);
 }
 
 void search_schedule(struct repository *r)
@@ -91,6 +96,7 @@ void search_init(struct repository *r)
 {
 	TAILQ_INIT(&r->search.waits);
 	r->search.slice = (struct loop_deferred){ .fn = on_slice, .userdata = r };
+	r->search.end = (struct barrier_effect){ .fn = on_end, .userdata = r };
 }
 
 void search_done(struct repository *r)
@@ -100,6 +106,7 @@ void search_done(struct repository *r)
 	if (!r->search.slice.fn)
 		return;
 	event_loop_undefer(r->loop, &r->search.slice);
+	barrier_forget(r->barrier, &r->search.end);
 	while ((w = TAILQ_FIRST(&r->search.waits))) {
 		TAILQ_REMOVE(&r->search.waits, w, entry);
 		free(w);

@@ -103,12 +103,20 @@ static int changed(int r)
 	return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
 
+/* The same for a row that was stamped with the number after the last: it is taken only now. */
+static int stamped(struct store *s, int r)
+{
+	if (r > 0)
+		next_change(s);
+	return changed(r);
+}
+
 int store_attachment_set_status(
 	struct store *s, const char *attachment_id, enum attachment_status status)
 {
-	return changed(
+	return stamped(s,
 		db_write(s->chat, "UPDATE attachment SET status = ?2, change = ?3 WHERE id = ?1",
-			"sii", attachment_id, (int64_t)status, next_change(s)));
+			"sii", attachment_id, (int64_t)status, s->last_change + 1));
 }
 
 int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress)
@@ -124,8 +132,8 @@ int store_attachment_set_stored(
 		? "UPDATE attachment SET full_stored = ?2, change = ?3 WHERE id = ?1"
 		: "UPDATE attachment SET preview_stored = ?2, change = ?3 WHERE id = ?1";
 
-	return changed(
-		db_write(s->chat, sql, "sii", attachment_id, (int64_t)stored, next_change(s)));
+	return stamped(s,
+		db_write(s->chat, sql, "sii", attachment_id, (int64_t)stored, s->last_change + 1));
 }
 
 int store_attachment_set_remote(

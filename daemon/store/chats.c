@@ -146,7 +146,9 @@ int chat_recount(struct store *s, int64_t chat)
 	int r = db_write(s->chat,
 		"UPDATE chat SET unread = max(0, floor_seq - 1 - read_seq) + (SELECT count(*) FROM "
 		"message m"
-		" WHERE m.chat = ?1 AND m.position > chat.read_seq AND m.position < ?2 AND "
+		" WHERE m.chat = ?1 AND m.position > chat.read_seq AND m.position >= "
+		"chat.floor_seq AND "
+		"m.position < ?2 AND "
 		"m.outgoing = 0)"
 		" WHERE n = ?1",
 		"ii", chat, POSITION_PENDING);
@@ -197,7 +199,8 @@ int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userda
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		"SELECT id FROM chat WHERE server_seq > last_seq ORDER BY last_at DESC LIMIT ?1",
+		"SELECT id FROM chat INDEXED BY chat_gap WHERE server_seq > last_seq"
+		" ORDER BY last_at DESC LIMIT ?1",
 		"i", limit);
 
 	if (r < 0)

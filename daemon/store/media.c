@@ -53,10 +53,15 @@ ssize_t store_media_read(struct store *s, const char *attachment_id, enum attach
 	int64_t offset, void *buf, size_t len)
 {
 	int64_t blob = blob_number(s, attachment_id, v);
+	int64_t left = store_media_size(s, attachment_id, v) - offset;
 	size_t done = 0;
 
 	if (blob < 0)
 		return blob;
+	if (left <= 0)
+		return 0;
+	if ((uint64_t)left < len)
+		len = (size_t)left;
 	while (done < len) {
 		ssize_t n = read_chunk(
 			s, blob, offset + (int64_t)done, (uint8_t *)buf + done, len - done);
@@ -204,11 +209,14 @@ static bool has_row(struct store *s, const char *attachment_id)
  */
 static int forget_lost(struct store *s)
 {
-	int64_t rows = db_get_int(s->chat, 0,
-		"SELECT count(*) FROM attachment WHERE full_stored = 1 OR preview_stored = 1", "");
 	int r;
 
-	if (rows == 0 || db_get_int(s->media, 0, "SELECT EXISTS(SELECT 1 FROM blob)", ""))
+	/* What cannot be read is not lost yet. */
+	if (db_get_int(s->media, 1, "SELECT EXISTS(SELECT 1 FROM blob)", "") ||
+		!db_get_int(s->chat, 0,
+			"SELECT EXISTS(SELECT 1 FROM attachment WHERE full_stored = 1"
+			" OR preview_stored = 1)",
+			""))
 		return 0;
 	r = db_write(s->chat,
 		"UPDATE attachment SET full_stored = 0, preview_stored = 0, status = CASE WHEN url "

@@ -77,17 +77,23 @@ int store_message_get(struct store *s, const char *message_id, store_message_fn 
 	return emit_message(s, q, fn, userdata);
 }
 
+/* Below it, rows may be left of a run that another has replaced: these are not here. */
+static int64_t floor_of(struct store *s, int64_t chat)
+{
+	return db_get_int(s->chat, 0, "SELECT floor_seq FROM chat WHERE n = ?1", "i", chat);
+}
+
 /*
  * Where a page stops: the position of its far end, so that it can be walked ascending whichever way
  * it was cut.
  */
-static int64_t page_start(struct store *s, int64_t chat, int64_t before, int64_t limit)
+static int64_t page_start(
+	struct store *s, int64_t chat, int64_t floor, int64_t before, int64_t limit)
 {
 	return db_get_int(s->chat, before,
-		"SELECT min(position) FROM (SELECT position FROM message WHERE chat = ?1 AND "
-		"position < ?2"
-		" ORDER BY position DESC LIMIT ?3)",
-		"iii", chat, before, limit);
+		"SELECT min(position) FROM (SELECT position FROM message WHERE chat = ?1"
+		" AND position >= ?4 AND position < ?2 ORDER BY position DESC LIMIT ?3)",
+		"iiii", chat, before, limit, floor);
 }
 
 static bool exists_between(struct store *s, int64_t chat, int64_t above, int64_t below)
@@ -110,23 +116,25 @@ static int walk_range(struct store *s, int64_t chat, int64_t from, int64_t below
 	return r < 0 ? r : each_message(s, q, fn, userdata);
 }
 
-static int64_t position_of(struct store *s, int64_t chat, const char *message_id)
+static int64_t position_of(struct store *s, int64_t chat, int64_t floor, const char *message_id)
 {
 	return db_get_int(s->chat, -ENOENT,
-		"SELECT position FROM message WHERE id = ?2 AND chat = ?1", "is", chat, message_id);
+		"SELECT position FROM message WHERE id = ?2 AND chat = ?1 AND position >= ?3",
+		"isi", chat, message_id, floor);
 }
 
 int store_message_page(struct store *s, const char *chat_id, enum page_direction direction,
 	const char *anchor, int64_t limit, store_message_fn fn, void *userdata, bool *ret_more)
 {
-	int64_t chat = chat_number(s, chat_id), at = INT64_MAX, from;
+	int64_t chat = chat_number(s, chat_id), at = INT64_MAX, from, floor;
 	int64_t end;
 	int r;
 
 	if (chat < 0)
 		return (int)chat;
+	floor = floor_of(s, chat);
 	if (direction != PAGE_NEWEST)
-		at = position_of(s, chat, anchor);
+		at = position_of(s, chat, floor, anchor);
 	if (at < 0)
 		return (int)at;
 	if (direction == PAGE_AFTER) {
@@ -138,27 +146,28 @@ int store_message_page(struct store *s, const char *chat_id, enum page_direction
 		*ret_more = r == 0 && end > 0 && exists_between(s, chat, end, INT64_MAX);
 		return r;
 	}
-	from = page_start(s, chat, at, limit);
+	from = page_start(s, chat, floor, at, limit);
 	if (from == 0) /* min() of no rows */
 		from = at;
 	r = walk_range(s, chat, from, at, limit, fn, userdata);
-	*ret_more = r == 0 && exists_between(s, chat, -1, from);
+	*ret_more = r == 0 && exists_between(s, chat, floor - 1, from);
 	return r;
 }
 
 int64_t store_message_count_before(
 	struct store *s, const char *chat_id, const char *before_id, int64_t limit)
 {
-	int64_t chat = chat_number(s, chat_id), at = INT64_MAX;
+	int64_t chat = chat_number(s, chat_id), at = INT64_MAX, floor;
 
 	if (chat < 0)
 		return chat;
+	floor = floor_of(s, chat);
 	if (before_id)
-		at = position_of(s, chat, before_id);
+		at = position_of(s, chat, floor, before_id);
 	if (at < 0)
 		return at;
 	return db_get_int(s->chat, 0,
-		"SELECT count(*) FROM (SELECT 1 FROM message WHERE chat = ?1 AND position < ?2 "
-		"LIMIT ?3)",
-		"iii", chat, at, limit);
+		"SELECT count(*) FROM (SELECT 1 FROM message WHERE chat = ?1 AND position < ?2"
+		" AND position >= ?4 LIMIT ?3)",
+		"iiii", chat, at, limit, floor);
 }

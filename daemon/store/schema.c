@@ -46,7 +46,7 @@ static const char chat_1[] =
 	"CREATE INDEX chat_change ON chat(change);"
 	"CREATE INDEX chat_receipts_due ON chat(n)"
 	"	WHERE read_seq > read_told OR received_seq > received_told;"
-	"CREATE INDEX chat_gap ON chat(n) WHERE server_seq > last_seq;"
+	"CREATE INDEX chat_gap ON chat(last_at) WHERE server_seq > last_seq;"
 	"CREATE INDEX chat_unread ON chat(unread) WHERE unread > 0;"
 	"CREATE INDEX chat_provisional ON chat(n) WHERE provisional = 1;"
 
@@ -86,7 +86,8 @@ static const char chat_1[] =
 	"CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 
 	"CREATE VIRTUAL TABLE search USING fts5(text, chat, content=message, content_rowid=doc,"
-	"	tokenize='unicode61 remove_diacritics 2');"
+	"	tokenize='unicode61 remove_diacritics 2',"
+	"	prefix='1 2 3');"
 	"CREATE TRIGGER search_removed AFTER DELETE ON message WHEN old.doc IS NOT NULL BEGIN"
 	"	INSERT INTO search(search, rowid, text, chat)"
 	"	VALUES('delete', old.doc, old.text, old.chat); END;"

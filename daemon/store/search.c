@@ -7,8 +7,6 @@
 #include "base/buffer.h"
 #include "store/rows.h"
 
-#define WORDS_MAX 32
-
 /*
  * The row of a message in the index: its second, and within that its place in the order of adding.
  * Times that no clock shows are cut off.
@@ -78,18 +76,20 @@ static int add_term(struct buffer *b, const char *p, size_t n, bool phrase)
 	return r < 0 ? r : buffer_append(b, phrase ? "\" " : "\"* ", phrase ? 2 : 3);
 }
 
-/* All of the words must be there, the last letters of each may be missing. */
+/* All of the words must be there, the last letters of each may be missing. -EINVAL: how many. */
 static int add_words(struct buffer *b, const char *p)
 {
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < WORDS_MAX; i++) {
+	for (unsigned i = 0; r == 0; i++) {
 		bool phrase;
 		size_t n;
 
 		p += strspn(p, " \t\r\n");
 		if (!*p)
-			return 0;
+			return i > 0 ? 0 : -EINVAL;
+		if (i == SEARCH_WORDS_MAX)
+			return -EINVAL;
 		phrase = *p == '"';
 		p += phrase;
 		n = strcspn(p, phrase ? "\"" : " \t\r\n\"");

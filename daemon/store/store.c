@@ -101,15 +101,20 @@ static void on_commit(void *userdata, int error)
 	}
 }
 
+/* Negative errno: it must not be taken for 0, from which numbers would be given again. */
 static int64_t newest_change(struct db *chat)
 {
-	return db_get_int(chat, 0,
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(chat, &q,
 		"SELECT max(ifnull((SELECT max(added) FROM message), 0),"
 		" ifnull((SELECT max(change) FROM message WHERE change > added), 0),"
 		" ifnull((SELECT max(change) FROM chat), 0),"
 		" ifnull((SELECT max(change) FROM attachment WHERE change > 0), 0),"
 		" ifnull((SELECT max(change) FROM tombstone), 0))",
 		"");
+
+	r = r < 0 ? r : db_step(q);
+	return r < 0 ? r : db_column_int(q, 0);
 }
 
 static int open_one(const char *directory, const char *name, const struct db_key *key,
@@ -150,6 +155,8 @@ int store_open(const char *directory, const struct db_key *key, struct barrier *
 	if (r < 0)
 		return r;
 	s->last_change = s->committed_change = newest_change(s->chat);
+	if (s->last_change < 0)
+		return (int)s->last_change;
 	search_load(s);
 	s->barrier = barrier;
 	barrier_attach(barrier, s->media);

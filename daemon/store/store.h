@@ -110,6 +110,8 @@ struct search_query {
 	int64_t limit;
 };
 
+#define SEARCH_WORDS_MAX 32
+
 /* These stand around what was found in the snippet. */
 #define SEARCH_MARK_START '\x02'
 #define SEARCH_MARK_END '\x03'
@@ -119,8 +121,8 @@ typedef int (*store_search_fn)(void *userdata, const struct message *m, const ch
 
 /*
  * Messages with all the words, whatever their case and accents, newest first. Finds what is in the
- * index (store_search_lag()). `ret_cursor`: where to go on, owned, NULL at the end. -EBADMSG: a
- * cursor that is none; -ENOENT: no such chat.
+ * index (store_search_lag()). `ret_cursor`: where to go on, owned, NULL at the end. -EINVAL: no
+ * word, or more than SEARCH_WORDS_MAX; -EBADMSG: a cursor that is none; -ENOENT: no such chat.
  */
 int store_search(struct store *s, const struct search_query *q, store_search_fn fn, void *userdata,
 	char **ret_cursor);

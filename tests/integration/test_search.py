@@ -31,7 +31,7 @@ def found(account, query, **options):
 @pytest.mark.parametrize("query, expected", [
     ("cafe", [1, 0]), ("CAFÉ", [1, 0]), ("caf mull", [0]), ("ἀλφ", [2]), ("مرحبا", [4]),
     ("hello world", [6, 5]), ('"hello world"', [5]), ("OR", [5]), ("hello NOT world", []),
-    ("that's", [3]), ("text:hello", []), ("*", []), ('"', []), ("(", []), ("xyz", [])])
+    ("that's", [3]), ("text:hello", []), ("*", []), ('"', []), ("h", [6, 5]), ("(", []), ("xyz", [])])
 def test_words_are_found(pair, query, expected):
     _, bob = pair
     assert found(bob, query) == expected
@@ -51,6 +51,10 @@ def test_search_in_one_chat_and_by_pages(pair):
     with pytest.raises(RpcError) as error:
         bob.call("messages.search", query="x", chat_id="nowhere")
     assert error.value.kind == "not_found"
+    for query in (" ", "\t", "a " * 33):
+        with pytest.raises(RpcError) as error:
+            bob.call("messages.search", query=query)
+        assert error.value.kind == "invalid_params"
 
 
 def test_the_index_survives_a_kill(pair):

@@ -201,19 +201,35 @@ static int tell_row(const struct fake_row *row, int64_t seq, enum change_topic t
 	return fn(userdata, &c);
 }
 
+static int by_seq(const void *key, const void *row)
+{
+	int64_t seq = *(const int64_t *)key, at = ((const struct fake_row *)row)->seq;
+
+	return (seq > at) - (seq < at);
+}
+
+static const struct fake_row *row_added_at(int64_t seq)
+{
+	for (size_t i = 0; fake.repeated && i < fake.n_rows; i++)
+		if (fake.rows[i].topic == CHANGE_MESSAGE_ADDED && fake.rows[i].added == seq)
+			return &fake.rows[i];
+	return NULL;
+}
+
 /* The row that stands at a number, and as what: a message that has changed stands at two. */
 static const struct fake_row *row_at(int64_t seq, enum change_topic *ret_topic)
 {
-	for (size_t i = 0; i < fake.n_rows; i++) {
-		const struct fake_row *row = &fake.rows[i];
-		bool is_message = row->topic == CHANGE_MESSAGE_ADDED;
+	const struct fake_row *row =
+		bsearch(&seq, fake.rows, fake.n_rows, sizeof(fake.rows[0]), by_seq);
 
-		if (row->seq != seq && !(is_message && row->added == seq))
-			continue;
-		*ret_topic = is_message && row->added != seq ? CHANGE_MESSAGE_UPDATED : row->topic;
-		return row;
+	if (!row) {
+		*ret_topic = CHANGE_MESSAGE_ADDED;
+		return row_added_at(seq);
 	}
-	return NULL;
+	*ret_topic = row->topic == CHANGE_MESSAGE_ADDED && row->added != seq
+		? CHANGE_MESSAGE_UPDATED
+		: row->topic;
+	return row;
 }
 
 int store_change_list(struct store *s, int64_t since, unsigned topics, int64_t limit,
@@ -272,6 +288,8 @@ int store_chat_get(struct store *s, const char *chat_id, store_chat_info_fn fn, 
 {
 	struct chat_info c;
 
+	if (fake.renamed && strcmp(chat_id, "old") == 0)
+		chat_id = fake.renamed;
 	fill_chat(&c, chat_id);
 	return chat_id[0] == 'c' ? fn(userdata, &c) : -ENOENT;
 }
@@ -538,6 +556,7 @@ void fake_change(enum change_topic topic, const char *chat_id, const char *id)
 	for (size_t i = 0; i < fake.n_rows; i++) {
 		if (fake.rows[i].topic == topic && strcmp(fake.rows[i].id, row.id) == 0) {
 			row.added = fake.rows[i].added;
+			fake.repeated = true;
 			continue;
 		}
 		fake.rows[kept++] = fake.rows[i];

@@ -48,14 +48,16 @@ struct fake {
 	/* The store. */
 	struct fake_row rows[FAKE_ROWS_MAX]; /* by seq */
 	size_t n_rows;
+	bool repeated; /* a row has changed */
 	int64_t last_change, committed_change;
 	unsigned change_queries;
 	unsigned encoded; /* rows handed out by these */
 	int change_error;
-	const char *text;  /* of every message; NULL: short */
-	int64_t page_size; /* messages of every chat */
-	bool more;         /* what pages say */
-	bool stored;       /* of the attachment's variants */
+	const char *text;    /* of every message; NULL: short */
+	const char *renamed; /* the present id of the chat "old" */
+	int64_t page_size;   /* messages of every chat */
+	bool more;           /* what pages say */
+	bool stored;         /* of the attachment's variants */
 
 	int64_t consumer_seq; /* of the only consumer; -1: there is none */
 

@@ -271,6 +271,19 @@ static void changes_alone_can_be_followed(void **state)
 	expect(&a, "3:message.updated:m1 ");
 }
 
+/* The server has named a chat that began here. */
+static void a_chat_is_followed_under_its_new_name(void **state)
+{
+	subscribe(&a, 0, 1u << CHANGE_MESSAGE_ADDED, "old");
+	fake_change(CHANGE_MESSAGE_ADDED, "old", "m1");
+	expect(&a, "1:message.added:m1 ");
+	fake.renamed = "c7";
+	fake_change(CHANGE_CHAT_REMOVED, "old", "old");
+	fake_change(CHANGE_MESSAGE_ADDED, "c7", "m2");
+	fake_change(CHANGE_MESSAGE_ADDED, "c8", "m3");
+	expect(&a, "3:message.added:m2 ");
+}
+
 static void a_full_one_goes_on_from_its_place(void **state)
 {
 	subscribe(&a, 0, TOPICS_DEFAULT, NULL);
@@ -495,6 +508,7 @@ int main(void)
 		test(added_is_told_however_far_behind),
 		test(coming_back_in_the_midst_misses_nothing),
 		test(changes_alone_can_be_followed),
+		test(a_chat_is_followed_under_its_new_name),
 		test(a_full_one_goes_on_from_its_place),
 		test(a_thousand_cost_one_query_and_one_encoding),
 		test(those_that_catch_up_do_not_hold_up_the_others),

@@ -508,6 +508,44 @@ static void test_change_numbers_are_unique_and_survive(void **state)
 	commit(f);
 }
 
+/* A number that no row bears would be given again after a restart. */
+static void test_what_is_not_there_takes_no_number(void **state)
+{
+	struct fixture *f = *state;
+	int64_t before;
+
+	put_chat(f, "c1", "bob", 0);
+	before = store_last_change(f->store);
+	assert_int_equal(
+		store_attachment_set_stored(f->store, "gone", VARIANT_FULL, true), -ENOENT);
+	assert_int_equal(store_attachment_set_status(f->store, "gone", ATTACHMENT_READY), -ENOENT);
+	assert_int_equal(store_last_change(f->store), before);
+	commit(f);
+}
+
+/* Another run has taken the place of one that it does not join: what lies between is not here. */
+static void test_pages_stop_at_the_floor(void **state)
+{
+	struct fixture *f = *state;
+	bool more = true;
+
+	put_chat(f, "c1", "bob", 30);
+	put_run(f, "c1", 1, 3);
+	put_run(f, "c1", 21, 23);
+	assert_string_equal(page(f, PAGE_NEWEST, NULL, 9, &more),
+		"m21:RECEIVED:21 m22:RECEIVED:22 m23:RECEIVED:23 ");
+	assert_false(more);
+	assert_string_equal(page(f, PAGE_BEFORE, "m22", 9, &more), "m21:RECEIVED:21 ");
+	assert_int_equal(store_message_count_before(f->store, "c1", "m23", 9), 2);
+	assert_int_equal(store_message_count_before(f->store, "c1", "m3", 9), -ENOENT);
+	assert_int_equal(store_unread_total(f->store), 23);
+	put_run(f, "c1", 4, 20);
+	assert_int_equal(store_message_count_before(f->store, "c1", "m23", 99), 19);
+	put_run(f, "c1", 1, 3);
+	assert_int_equal(store_message_count_before(f->store, "c1", "m23", 99), 22);
+	commit(f);
+}
+
 /* Who follows what is added alone goes on from any place without missing what changed since. */
 static void test_added_is_listed_where_it_came(void **state)
 {
@@ -751,6 +789,11 @@ static void test_search_finds_words_newest_first(void **state)
 	assert_string_equal(find(f, "hello OR world", NULL), "");
 	assert_string_equal(find(f, "(hello* NEAR -world", NULL), "");
 	assert_string_equal(find(f, "!! \" : 1", "c2"), "");
+	bad.cursor = NULL;
+	bad.text = " \t";
+	assert_int_equal(store_search(f->store, &bad, collect_found, f, &cursor), -EINVAL);
+	bad.text = "a";
+	bad.cursor = "x";
 	assert_int_equal(store_search(f->store, &bad, collect_found, f, &cursor), -EBADMSG);
 	bad.cursor = NULL;
 	bad.chat_id = "c9";
@@ -840,6 +883,8 @@ int main(void)
 		TEST(test_chat_list_pages_newest_first),
 		TEST(test_changes_tell_rows_as_they_are_now),
 		TEST(test_change_numbers_are_unique_and_survive),
+		TEST(test_what_is_not_there_takes_no_number),
+		TEST(test_pages_stop_at_the_floor),
 		TEST(test_added_is_listed_where_it_came),
 		TEST(test_what_is_undone_is_not_numbered),
 		TEST(test_a_failed_turn_gives_its_numbers_back),
