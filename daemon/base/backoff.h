@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+/* How a session that was lost is begun anew: these are what keeps a million clients apart. */
+#define BACKOFF_RECONNECT_BASE_MS 1000
+#define BACKOFF_RECONNECT_CAP_MS 300000
+
 struct backoff {
 	uint32_t base_ms;
 	uint32_t cap_ms;

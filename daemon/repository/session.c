@@ -11,8 +11,6 @@
 #include "base/log.h"
 #include "repository/parts.h"
 
-#define BACKOFF_BASE_MS 1000
-#define BACKOFF_CAP_MS 300000
 #define REQUEST_BASE_MS 500
 #define REQUEST_CAP_MS 60000
 #define PROVEN_US                                                                      \
@@ -304,7 +302,8 @@ int sync_init(struct repository *r, uint64_t seed)
 	struct sync *s = &r->sync;
 
 	s->since = clock_wall_ms();
-	backoff_init(&s->reconnect_backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, seed);
+	backoff_init(
+		&s->reconnect_backoff, BACKOFF_RECONNECT_BASE_MS, BACKOFF_RECONNECT_CAP_MS, seed);
 	backoff_init(&s->request_backoff, REQUEST_BASE_MS, REQUEST_CAP_MS, seed + 7);
 	s->reconnect = loop_timer_new(r->loop, on_reconnect, r);
 	s->retry = loop_timer_new(r->loop, catchup_retry, r);

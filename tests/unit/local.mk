@@ -11,6 +11,7 @@ include tests/unit/ipc.mk
 include tests/unit/preview.mk
 include tests/unit/net.mk
 include tests/unit/client.mk
+include tests/bench/local.mk
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
