@@ -240,16 +240,22 @@ static void on_rejected(void *userdata, const char *message_id, const struct pro
 }
 
 /*
- * A watermark on a message that is not here is made good by the chat's own, which the next catch-up
- * brings.
+ * A watermark on a message that is not here yet, since a page that holds it is under way: the
+ * chat's own, which the server's list has, says the same of a place.
  */
+static void after_receipt(struct repository *r, int error)
+{
+	if (error == -ENOENT)
+		catchup_list_again(r);
+	else if (error < 0)
+		sync_restart(r, "a receipt could not be stored");
+}
+
 static void on_received(void *userdata, const char *chat_id, const char *message_id)
 {
 	struct repository *r = userdata;
-	int e = store_receipt_peer(r->store, chat_id, message_id, MESSAGE_RECEIVED);
 
-	if (e < 0 && e != -ENOENT)
-		sync_restart(r, "a receipt could not be stored");
+	after_receipt(r, store_receipt_peer(r->store, chat_id, message_id, MESSAGE_RECEIVED));
 }
 
 static void on_read(
@@ -262,8 +268,7 @@ static void on_read(
 		e = store_receipt_own(r->store, chat_id, message_id, true);
 	else
 		e = store_receipt_peer(r->store, chat_id, message_id, MESSAGE_READ);
-	if (e < 0 && e != -ENOENT)
-		sync_restart(r, "a receipt could not be stored");
+	after_receipt(r, e);
 }
 
 static void on_resync(void *userdata)

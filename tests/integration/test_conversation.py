@@ -209,6 +209,21 @@ def test_two_devices_show_the_same(people):
     until(lambda: alice.call("daemon.status")["unread"] == 0)
 
 
+def test_a_receipt_that_overtakes_its_message_counts(people):
+    """It comes while the page that holds its message is under way to a new device."""
+    alice, bob = people.sign_in("alice"), people.sign_in("bob")
+    alice.call("messages.send", user_id="bob", text="hello")
+    [got] = until(lambda: bob.messages("alice"))
+    people.backend.control("slow", path="/chats/", ms=2000)
+    phone = people.account("alice", device="-phone")
+    phone.call("account.login", server=people.url, user_id="alice",
+               password=people.backend.users["alice"])
+    until(lambda: phone.call("chats.list")["chats"])
+    bob.call("messages.mark_read", chat_id=got["chat_id"], message_id=got["message_id"])
+    until(lambda: [m["status"] for m in alice.messages("bob")] == ["READ"])
+    until(lambda: [m["status"] for m in phone.messages("bob")] == ["READ"])
+
+
 def test_a_wrong_password_and_an_unknown_user(people):
     alice = people.account("alice")
     with pytest.raises(rpc.RpcError) as error:
