@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --control              lets anybody inject faults at /_control\n"
 	"  --cdn                  serves the bytes of attachments on another origin, without "
 	"tokens\n"
+	"  --cdn-port N           the port of that origin (any free one if left out)\n"
 	"  --token-ttl SECONDS    how long a token is good for (3600)\n"
 	"  --heartbeat SECONDS    what HELLO asks of clients (30)\n"
 	"  --max-in-flight N      how many messages of a session may await their answer (32)\n"
@@ -38,6 +39,7 @@ enum option_code {
 	OPTION_PORT,
 	OPTION_CONTROL,
 	OPTION_CDN,
+	OPTION_CDN_PORT,
 	OPTION_TOKEN_TTL,
 	OPTION_HEARTBEAT,
 	OPTION_MAX_IN_FLIGHT,
@@ -52,6 +54,7 @@ static const struct option options[] = {
 	{ "port", required_argument, NULL, OPTION_PORT },
 	{ "control", no_argument, NULL, OPTION_CONTROL },
 	{ "cdn", no_argument, NULL, OPTION_CDN },
+	{ "cdn-port", required_argument, NULL, OPTION_CDN_PORT },
 	{ "token-ttl", required_argument, NULL, OPTION_TOKEN_TTL },
 	{ "heartbeat", required_argument, NULL, OPTION_HEARTBEAT },
 	{ "max-in-flight", required_argument, NULL, OPTION_MAX_IN_FLIGHT },
@@ -99,6 +102,8 @@ static int64_t take(enum option_code code, struct config *c)
 	case OPTION_CDN:
 		c->cdn = true;
 		return 0;
+	case OPTION_CDN_PORT:
+		return c->cdn_port = (int)number(optarg, 0, 65535);
 	case OPTION_TOKEN_TTL:
 		return c->token_ttl_s = number(optarg, 1, 365 * 86400);
 	case OPTION_HEARTBEAT:

@@ -185,7 +185,7 @@ static int start_listening(struct server *server)
 		return -EIO;
 	r = add_vhost(server, &info, &server->vhost, server->origin, sizeof(server->origin));
 	if (r == 0 && server->config.cdn) {
-		info.port = 0;
+		info.port = server->config.cdn_port;
 		info.vhost_name = "cdn";
 		r = add_vhost(server, &info, &server->cdn_vhost, server->cdn_origin,
 			sizeof(server->cdn_origin));

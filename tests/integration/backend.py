@@ -56,6 +56,7 @@ class Backend:
         self.data = self.directory / "backend-data"
         self.port, self.control_path, self.options = port, control, options
         self.process = None
+        self.log = None  # a file for what it says; its caller's stderr if left out
         self.write_users()
 
     def write_users(self):
@@ -71,7 +72,7 @@ class Backend:
             command.append("--" + name.replace("_", "-"))
             if value is not True:
                 command.append(str(value))
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready, _, _ = select.select([self.process.stdout], [], [], 30)
         line = self.process.stdout.readline() if ready else ""
         if not line.startswith("ready http://127.0.0.1:"):

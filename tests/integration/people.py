@@ -38,6 +38,7 @@ class Account(rpc.Daemon):
         self.data = self.directory / "data"
         self.path = self.directory / "s"
         self.environment = environment or {}
+        self.log = None  # a file for what it says; its caller's stderr if left out
 
     def command(self):
         helper = pathlib.Path(rpc.program()).with_name("chatd-preview")
@@ -47,7 +48,7 @@ class Account(rpc.Daemon):
 
     def start(self):
         environment = {**os.environ, "HOME": str(self.directory), **self.environment}
-        self.process = subprocess.Popen(self.command(), env=environment)
+        self.process = subprocess.Popen(self.command(), env=environment, stderr=self.log)
         until(self.answers)
         return self
 
@@ -55,7 +56,8 @@ class Account(rpc.Daemon):
         assert self.process.poll() is None, "the daemon has ended"
         try:
             self.connect().close()
-        except OSError:
+        except (OSError, rpc.Gone):
+            # One that was killed just now may leave its socket to a helper that is about to begin.
             return False
         return True
 

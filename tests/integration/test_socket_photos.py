@@ -1,28 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Photos through the socket, with the real helper and the loopback backend behind it."""
 
-import os
-import struct
-import zlib
-
 import pytest
 
 import rpc
 from people import People
+from pictures import png
 
 pytestmark = pytest.mark.skipif(not rpc.has_demo(), reason="this chatd serves no account")
-
-
-def png(width, height):
-    """A picture of noise, so that it does not compress to nothing."""
-    def chunk(kind, data):
-        crc = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
-
-    rows = b"".join(b"\0" + os.urandom(3 * width) for _ in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) +
-            chunk(b"IEND", b""))
 
 
 @pytest.fixture
