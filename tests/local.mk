@@ -21,3 +21,4 @@ EXTRA_DIST += .ci/run tests/source_tree.py \
 include tests/unit/local.mk
 include tests/backend/local.mk
 include tests/integration/local.mk
+include tests/torture/local.mk
