@@ -81,6 +81,7 @@ int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_photo_get(struct ctl *ctl, int argc, char **argv);
 int verb_photo_list(struct ctl *ctl, int argc, char **argv);
 int verb_completion(struct ctl *ctl, int argc, char **argv);
+int verb_settings(struct ctl *ctl, int argc, char **argv);
 int verb_call(struct ctl *ctl, int argc, char **argv);
 
 /* Ends the process: a tool has nothing better to do when memory is short. */

@@ -20,6 +20,7 @@ libchatctl_la_SOURCES = \
 	ctl/save.c ctl/save.h \
 	ctl/search.c \
 	ctl/send.c \
+	ctl/settings.c \
 	ctl/status.c \
 	ctl/terminal.c ctl/terminal.h \
 	ctl/text.c ctl/text.h \

@@ -56,6 +56,8 @@ static const struct verb verbs[] = {
 		"opft", 1, 1, verb_photo_get },
 	{ "photo list", "CHAT", "the photos of a chat, oldest first", NULL, "n", 1, 1,
 		verb_photo_list },
+	{ "settings", "[NAME [VALUE]]", "show the settings, or change one", NULL, "", 0, 2,
+		verb_settings },
 	{ "call", "METHOD [JSON]", "call any method of the daemon's API",
 		"Prints the result as JSON. JSON - reads the parameters from standard input.", "t",
 		1, 2, verb_call },

@@ -27,6 +27,9 @@ struct hub {
 	struct loop_deferred later; /* goes on with those who catch up, in the next turn */
 	struct subscriber_list subscribers;
 	unsigned n_subscribers;
+	unsigned n_watching; /* of them active, and others who hold it */
+	hub_watch_fn watch_fn;
+	void *watch_userdata;
 	unsigned topics; /* that any of them has asked for */
 	/* The newest change as of the last commit whose replies are on their way. */
 	int64_t horizon;
@@ -379,6 +382,39 @@ void hub_publish(
 		hub_schedule(h);
 }
 
+static void watch(struct hub *h, int by)
+{
+	bool before = h->n_watching > 0;
+
+	h->n_watching += (unsigned)by;
+	if (before != (h->n_watching > 0) && h->watch_fn)
+		h->watch_fn(h->watch_userdata, !before);
+}
+
+void hub_hold(struct hub *h)
+{
+	watch(h, 1);
+}
+
+void hub_release(struct hub *h)
+{
+	watch(h, -1);
+}
+
+void hub_set_watch(struct hub *h, hub_watch_fn fn, void *userdata)
+{
+	h->watch_fn = fn;
+	h->watch_userdata = userdata;
+}
+
+static void set_active(struct subscriber *s, bool active)
+{
+	if (s->active == active)
+		return;
+	s->active = active;
+	watch(s->hub, active ? 1 : -1);
+}
+
 static void count_topics(struct hub *h)
 {
 	struct subscriber *s;
@@ -411,7 +447,7 @@ void subscriber_settle(struct subscriber *s, bool in_force)
 	subscription_clear(&s->current);
 	s->current = s->staged;
 	s->staged = (struct subscription){ 0 };
-	s->active = change == SUBSCRIPTION_REPLACED;
+	set_active(s, change == SUBSCRIPTION_REPLACED);
 	s->seen = s->hub->ephemeral.last;
 	count_topics(s->hub);
 	hub_schedule(s->hub);
@@ -432,6 +468,7 @@ void hub_remove(struct subscriber *s)
 	s->hub->n_subscribers--;
 	if (s->active)
 		count_topics(s->hub);
+	set_active(s, false);
 	subscription_clear(&s->current);
 	subscription_clear(&s->staged);
 	s->hub = NULL;

@@ -109,6 +109,14 @@ char *hub_resolve_chat(struct hub *h, const char *chat_id);
 /* Serves those who are not full any more, at the end of the turn. */
 void hub_schedule(struct hub *h);
 
+/* Told when there is somebody who watches, and when there is nobody any more. */
+typedef void (*hub_watch_fn)(void *userdata, bool watched);
+void hub_set_watch(struct hub *h, hub_watch_fn fn, void *userdata);
+
+/* Counts as watching without a subscription; as often as it was held it must be released. */
+void hub_hold(struct hub *h);
+void hub_release(struct hub *h);
+
 /* True if anybody has asked for a topic: else making its events is wasted. */
 bool hub_is_wanted(const struct hub *h, unsigned topic);
 

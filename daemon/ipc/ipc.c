@@ -36,6 +36,13 @@ static void on_transfer_progress(void *userdata, const struct attachment *a)
 			encode_attachment(a));
 }
 
+static void on_watched(void *userdata, bool watched)
+{
+	struct ipc *ipc = userdata;
+
+	repository_set_watched(ipc->api.repository, watched);
+}
+
 static const struct repository_observer observer = {
 	.on_connection = on_connection,
 	.on_transfer_progress = on_transfer_progress,
@@ -86,6 +93,7 @@ int ipc_new(const struct ipc_options *o, struct ipc **ret)
 	if (r < 0)
 		return r;
 	repository_add_observer(o->repository, &observer, ipc);
+	hub_set_watch(ipc->api.hub, on_watched, ipc);
 	*ret = TAKE_PTR(ipc);
 	return 0;
 }
@@ -100,6 +108,8 @@ struct ipc *ipc_free(struct ipc *ipc)
 {
 	if (!ipc)
 		return NULL;
+	if (ipc->api.hub)
+		hub_set_watch(ipc->api.hub, NULL, NULL);
 	server_free(ipc->server);
 	calls_free_orphans(&ipc->api.orphans);
 	hub_free(ipc->api.hub);

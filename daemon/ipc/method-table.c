@@ -17,6 +17,7 @@ const struct method *const method_tables[] = {
 	methods_events,
 	methods_consumers,
 	methods_changes,
+	methods_settings,
 	methods_users,
 	methods_rpc,
 	methods_search,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 
 #include "ipc/encode.h"
 #include "ipc/json-build.h"
@@ -137,6 +138,44 @@ static void on_create(struct request *rq)
 	lobby_create_chat(rq->api->repository, p->user_id, on_created, rq);
 }
 
+struct focus_params {
+	const char *chat_id;
+};
+
+static const struct json_field focus_fields[] = {
+	{ "chat_id", JSON_ID, JSON_NULLABLE, offsetof(struct focus_params, chat_id),
+		.doc = "The chat; null or left out: none any more." },
+	{ 0 },
+};
+
+static int take_id(void *userdata, const struct chat_info *c)
+{
+	snprintf(userdata, 65, "%s", c->id);
+	return 0;
+}
+
+static void on_focus(struct request *rq)
+{
+	const struct focus_params *p = rq->params;
+	char *focus = rq->client->focus;
+	bool before = focus[0];
+	int r = 0;
+
+	if (p->chat_id)
+		r = store_chat_get(rq->api->store, p->chat_id, take_id, focus);
+	else
+		focus[0] = '\0';
+	if (r == -ENOENT)
+		return request_fail_with(rq, FAILURE_NOT_FOUND, "there is no such chat here");
+	if (r < 0)
+		return request_fail_errno(rq, r);
+	if (!before && focus[0])
+		hub_hold(rq->api->hub);
+	if (before && !focus[0])
+		hub_release(rq->api->hub);
+	request_reply(rq, cJSON_CreateObject());
+}
+
 const struct method methods_chats[] = {
 	{
 		.name = "chats.list",
@@ -170,6 +209,19 @@ const struct method methods_chats[] = {
 		.scopes = SCOPE_SEND,
 		.flags = METHOD_WRITES,
 		.handler = on_create,
+	},
+	{
+		.name = "chats.focus",
+		.summary = "Tells which chat this connection has on screen.",
+		.doc = "It counts until another one, null or the end of the connection. Like a "
+		       "subscription it keeps the session open where the setting "
+		       "connection.policy is foreground.",
+		.params = focus_fields,
+		.params_size = sizeof(struct focus_params),
+		.result = &schema_nothing,
+		.errors = 1u << FAILURE_NOT_FOUND,
+		.scopes = SCOPE_READ,
+		.handler = on_focus,
 	},
 	{ 0 },
 };

@@ -297,6 +297,8 @@ struct peer *peer_free(struct peer *p)
 	event_loop_undefer(p->api->loop, &p->proceed);
 	event_loop_undefer(p->api->loop, &p->bury);
 	call_queue_clear(&p->calls);
+	if (p->client.focus[0])
+		hub_release(p->api->hub);
 	hub_remove(&p->client.subscriber);
 	p->io = loop_io_free(p->io);
 	p->stall_timer = loop_timer_free(p->stall_timer);

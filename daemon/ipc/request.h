@@ -17,6 +17,7 @@
 struct client {
 	unsigned scopes;
 	struct subscriber subscriber;
+	char focus[65]; /* the chat that it has on screen; empty: none */
 };
 
 struct request;

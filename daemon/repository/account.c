@@ -136,7 +136,9 @@ static void on_login(
 		log_info("signed in");
 		r->service->session->disconnect(r->service, "signed in again");
 		session_reset(r);
+		presence_wake(r);
 		sync_connect(r);
+		presence_review(r);
 	}
 	l->fn(l->userdata, e < 0 ? &failure : NULL);
 	login_free(l);

@@ -9,11 +9,13 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/outbox.c \
 	daemon/repository/parts.h \
 	daemon/repository/photos.c \
+	daemon/repository/presence.c \
 	daemon/repository/receipts.c \
 	daemon/repository/repository.c daemon/repository/repository.h \
 	daemon/repository/room.c \
 	daemon/repository/search.c \
 	daemon/repository/session.c \
+	daemon/repository/settings.c \
 	daemon/repository/transfer.c \
 	daemon/repository/unsent.c
 libchatd_repository_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)

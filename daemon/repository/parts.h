@@ -78,6 +78,14 @@ struct receipts {
 	struct loop_timer *settle; /* writes down what was told */
 };
 
+/* Who wants a session. */
+struct presence {
+	bool foreground_only; /* the policy */
+	uint32_t grace_s;
+	bool watched; /* a frontend is there */
+	struct loop_timer *grace;
+};
+
 struct transfer_job;
 TAILQ_HEAD(transfer_jobs, transfer_job);
 struct import;
@@ -119,6 +127,7 @@ struct repository {
 	struct sync sync;
 	struct outbox outbox;
 	struct receipts receipts;
+	struct presence presence;
 	struct transfers transfers;
 	struct search search;
 	struct history_loads history_loads;
@@ -142,6 +151,8 @@ int outbox_init(struct repository *r, uint64_t seed);
 void outbox_done(struct repository *r);
 int receipts_init(struct repository *r);
 void receipts_done(struct repository *r);
+int presence_init(struct repository *r);
+void presence_done(struct repository *r);
 int transfers_init(struct repository *r, uint64_t seed);
 void transfers_done(struct repository *r);
 void search_init(struct repository *r);
@@ -160,6 +171,25 @@ bool session_is_up(const struct repository *r);
  * refused.
  */
 void sync_connect(struct repository *r);
+
+/* Closes the session, or gives up opening one, until somebody wants it. */
+void sync_suspend(struct repository *r);
+
+/* True if a session is wanted now, or was a moment ago. */
+bool presence_wants_session(struct repository *r);
+
+/* Somebody asks for a session without staying: it goes on for the grace period. */
+void presence_wake(struct repository *r);
+
+/* Opens a session that has come to be wanted, or lets one that is not any more come to its end. */
+void presence_review(struct repository *r);
+
+/* Reads its settings again. */
+void presence_load(struct repository *r);
+
+/* A setting as it stands, for the parts that it is about. */
+int64_t setting_integer(struct repository *r, const char *name);
+bool setting_is(struct repository *r, const char *name, const char *value);
 
 /* The session cannot be trusted any more: drop it, wait, catch up. For failures of our own. */
 void sync_restart(struct repository *r, const char *why);

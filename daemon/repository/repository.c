@@ -87,6 +87,7 @@ static void on_turn_end(void *userdata, int error)
 {
 	if (error < 0) {
 		search_give_up(userdata);
+		presence_load(userdata);
 		sync_restart(userdata,
 			error == -ENOSPC ? "the disk is full" : "the database cannot be written");
 	} else {
@@ -116,6 +117,7 @@ static int build(struct repository *r, const struct repository_options *o)
 	e = e < 0 ? e : sync_init(r, o->seed);
 	e = e < 0 ? e : outbox_init(r, o->seed + 1);
 	e = e < 0 ? e : receipts_init(r);
+	e = e < 0 ? e : presence_init(r);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
 	return e < 0 ? e : account_init(r);
 }
@@ -164,6 +166,7 @@ struct repository *repository_free(struct repository *r)
 	transfers_done(r);
 	receipts_done(r);
 	outbox_done(r);
+	presence_done(r);
 	barrier_forget(r->barrier, &r->sweep);
 	sync_done(r);
 	account_done(r);

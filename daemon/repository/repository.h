@@ -56,7 +56,7 @@ enum session_state {
 	SESSION_BACKOFF,        /* waiting before the next attempt */
 	SESSION_LOGIN_REQUIRED, /* the server refused the credentials; no further attempts */
 	SESSION_LOCKED,
-	SESSION_SUSPENDED,
+	SESSION_SUSPENDED, /* closed until a frontend wants it: the policy "foreground" */
 };
 
 const char *session_state_to_string(enum session_state s);
@@ -185,6 +185,37 @@ int consumer_open(struct repository *r, const char *name, int64_t since, int64_t
 int consumer_ack(struct repository *r, const char *name, int64_t seq, int64_t *ret_seq,
 	struct failure *ret_failure);
 int consumer_forget(struct repository *r, const char *name, struct failure *ret_failure);
+
+/* Settings. */
+
+enum setting_type {
+	SETTING_CHOICE,
+	SETTING_INTEGER,
+};
+
+struct setting {
+	const char *name; /* NULL ends the table */
+	enum setting_type type;
+	const char *const *values; /* of a choice, NULL-terminated */
+	int64_t min, max;          /* of an integer */
+	const char *initial;       /* what it is when nobody has set it */
+	const char *doc;
+};
+
+/* All there are. */
+const struct setting *setting_table(void);
+
+/* What it is now, owned. -ENOENT: there is no such setting. */
+int setting_get(struct repository *r, const char *name, char **ret_value);
+
+/*
+ * Effective at once; NULL: the initial value again. NOT_FOUND; INVALID: no value of its type.
+ */
+int setting_set(
+	struct repository *r, const char *name, const char *value, struct failure *ret_failure);
+
+/* Tells whether there is a frontend to which it matters that the session is live. */
+void repository_set_watched(struct repository *r, bool watched);
 
 /* Search. */
 

@@ -127,6 +127,7 @@ int room_store_pending(
 		return failure_from_errno(f, e);
 	outbox_schedule(r, false);
 	transfers_schedule(r);
+	presence_review(r);
 	return 0;
 }
 

@@ -96,6 +96,10 @@ void sync_connect(struct repository *r)
 
 	if (!r->account.signed_in || r->account.refused || session_is_up(r))
 		return;
+	if (!presence_wants_session(r)) {
+		sync_suspend(r);
+		return;
+	}
 	loop_timer_stop(r->sync.reconnect);
 	e = r->service->session->connect(r->service);
 	if (e == -EALREADY)
@@ -109,6 +113,13 @@ void sync_connect(struct repository *r)
 static void on_reconnect(void *userdata)
 {
 	sync_connect(userdata);
+}
+
+void sync_suspend(struct repository *r)
+{
+	loop_timer_stop(r->sync.reconnect);
+	r->service->session->disconnect(r->service, "background");
+	session_set_state(r, SESSION_SUSPENDED, NULL);
 }
 
 void session_reset(struct repository *r)
@@ -232,11 +243,13 @@ static void on_accepted(void *userdata, const char *message_id, const char *chat
 	int64_t created_at)
 {
 	outbox_accepted(userdata, message_id, seq, created_at);
+	presence_review(userdata);
 }
 
 static void on_rejected(void *userdata, const char *message_id, const struct problem *p)
 {
 	outbox_rejected(userdata, message_id, p);
+	presence_review(userdata);
 }
 
 /*

@@ -25,6 +25,7 @@ int room_retry(struct repository *r, const char *message_id, struct failure *f)
 		return explain(f, e);
 	outbox_schedule(r, true);
 	transfers_schedule(r);
+	presence_review(r);
 	return 0;
 }
 
@@ -62,5 +63,6 @@ int room_cancel(struct repository *r, const char *message_id, struct failure *f)
 	if (e < 0)
 		return explain(f, e);
 	unsent_sweep(r);
+	presence_review(r);
 	return 0;
 }

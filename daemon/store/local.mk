@@ -15,6 +15,7 @@ libchatd_store_la_SOURCES = \
 	daemon/store/rows.h \
 	daemon/store/schema.c daemon/store/schema.h \
 	daemon/store/search.c \
+	daemon/store/settings.c \
 	daemon/store/store.c daemon/store/store.h \
 	daemon/store/users.c \
 	daemon/store/write.h

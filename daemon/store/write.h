@@ -169,6 +169,12 @@ int store_receipts_due(struct store *s, store_receipt_fn fn, void *userdata);
 int store_receipt_told(
 	struct store *s, const char *chat_id, int64_t received_seq, int64_t read_seq);
 
+/* Settings. -ENOENT: not set. Owned. */
+int store_setting_get(struct store *s, const char *name, char **ret_value);
+
+/* NULL takes it back. */
+int store_setting_put(struct store *s, const char *name, const char *value);
+
 /* Attachments. */
 int store_attachment_set_status(
 	struct store *s, const char *attachment_id, enum attachment_status status);

@@ -207,6 +207,23 @@ def test_outbox_list_retry_and_cancel(client):
     fails(client, "not_found", "outbox.list", after=sent["message_id"])
 
 
+def test_settings(client):
+    assert client.call("settings.get")["settings"]
+    [one] = client.call("settings.get", name="connection.grace_s")["settings"]
+    assert client.call("settings.set", name="connection.grace_s", value="5")["settings"] == [
+        {**one, "value": "5"}]
+    assert client.call("settings.set", name="connection.grace_s", value=None)["settings"] == [one]
+    fails(client, "invalid", "settings.set", name="connection.policy", value="x")
+    fails(client, "not_found", "settings.set", name="x", value="x")
+    fails(client, "not_found", "settings.get", name="x")
+
+
+def test_chats_focus(client):
+    assert client.call("chats.focus", chat_id="c1") == {}
+    fails(client, "not_found", "chats.focus", chat_id="nothing")
+    assert client.call("chats.focus") == {}
+
+
 def test_users_get(client):
     assert client.call("users.get", user_id="ana")["name"] == "Ana"
     fails(client, "not_found", "users.get", user_id="nobody")

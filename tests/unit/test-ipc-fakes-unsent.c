@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The part of the fakes that is about what is not sent. */
+#include <errno.h>
 #include <stddef.h>
 
 #include "repository/repository.h"
@@ -26,4 +27,26 @@ int store_outbox_page(struct store *s, const char *after, int64_t limit, store_m
 {
 	*ret_more = false;
 	return 0;
+}
+
+static const struct setting settings[] = { { 0 } };
+
+const struct setting *setting_table(void)
+{
+	return settings;
+}
+
+int setting_get(struct repository *r, const char *name, char **ret_value)
+{
+	return -ENOENT;
+}
+
+int setting_set(
+	struct repository *r, const char *name, const char *value, struct failure *ret_failure)
+{
+	return failure_set(ret_failure, FAILURE_NOT_FOUND, "no such setting");
+}
+
+void repository_set_watched(struct repository *r, bool watched)
+{
 }

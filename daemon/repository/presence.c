@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whether anybody wants a session. By the policy "always" it is wanted at all times; by
+ * "foreground" while a frontend watches, for a grace period after, and while something is to be
+ * sent, since what was accepted is delivered.
+ */
+#include <errno.h>
+
+#include "repository/parts.h"
+
+/* An attempt that is not through when the grace period is over goes on this much longer. */
+#define FINISHING_US 1000000
+
+static bool is_needed(struct repository *r)
+{
+	return !r->presence.foreground_only || r->presence.watched ||
+		store_outbox_count(r->store, MESSAGE_PENDING) > 0;
+}
+
+bool presence_wants_session(struct repository *r)
+{
+	return loop_timer_is_running(r->presence.grace) || is_needed(r);
+}
+
+void presence_wake(struct repository *r)
+{
+	if (r->presence.foreground_only)
+		loop_timer_start_us(r->presence.grace, (uint64_t)r->presence.grace_s * 1000000);
+}
+
+void presence_review(struct repository *r)
+{
+	struct presence *p = &r->presence;
+
+	if (is_needed(r)) {
+		loop_timer_stop(p->grace);
+		if (r->sync.state == SESSION_SUSPENDED)
+			sync_connect(r);
+	} else if (r->sync.state != SESSION_SUSPENDED && r->account.signed_in &&
+		!r->account.refused && !loop_timer_is_running(p->grace)) {
+		presence_wake(r);
+	}
+}
+
+static void on_grace(void *userdata)
+{
+	struct repository *r = userdata;
+
+	if (is_needed(r))
+		return;
+	if (r->sync.state == SESSION_CONNECTING || r->sync.state == SESSION_GREETING ||
+		r->sync.state == SESSION_CATCHING_UP)
+		loop_timer_start_us(r->presence.grace, FINISHING_US);
+	else
+		sync_suspend(r);
+}
+
+void presence_load(struct repository *r)
+{
+	struct presence *p = &r->presence;
+
+	p->foreground_only = setting_is(r, "connection.policy", "foreground");
+	p->grace_s = (uint32_t)setting_integer(r, "connection.grace_s");
+	loop_timer_stop(p->grace);
+	presence_review(r);
+}
+
+void repository_set_watched(struct repository *r, bool watched)
+{
+	r->presence.watched = watched;
+	presence_review(r);
+}
+
+int presence_init(struct repository *r)
+{
+	r->presence.grace = loop_timer_new(r->loop, on_grace, r);
+	if (!r->presence.grace)
+		return -ENOMEM;
+	presence_load(r);
+	return 0;
+}
+
+void presence_done(struct repository *r)
+{
+	r->presence.grace = loop_timer_free(r->presence.grace);
+}
