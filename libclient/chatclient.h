@@ -602,6 +602,25 @@ typedef void (*chat_change_fn)(struct chat_client *client, const struct chat_err
 int chat_client_subscribe(struct chat_client *client, const char *const *topics,
 	const char *const *chats, int64_t since, chat_change_fn callback, void *userdata);
 
+/*
+ * The same for a program that must deal with every change, whatever dies meanwhile: the daemon
+ * keeps the position of a `consumer` (letters, digits and punctuation, at most 64) for it, and the
+ * subscription begins behind what was acknowledged last. `since` says where a name that the daemon
+ * does not know yet begins. Within the life of one client each change is told once; what was not
+ * acknowledged then is told again to the next.
+ */
+int chat_client_subscribe_consumer(struct chat_client *client, const char *consumer,
+	const char *const *topics, const char *const *chats, int64_t since, chat_change_fn callback,
+	void *userdata);
+
+/*
+ * Everything up to and including that change has been dealt with. Durable when it answers; the
+ * position never goes back. -ENOENT: no such consumer.
+ */
+int chat_client_ack(struct chat_client *client, const char *consumer, int64_t seq);
+int chat_client_ack_async(struct chat_client *client, const char *consumer, int64_t seq,
+	chat_done_fn callback, void *userdata);
+
 /* No effect without one. */
 void chat_client_unsubscribe(struct chat_client *client);
 

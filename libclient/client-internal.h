@@ -98,6 +98,8 @@ struct subscription {
 	uintptr_t generation; /* tells the answers to an earlier subscription from those to this one
 			       */
 	cJSON *topics, *chats; /* NULL: all */
+	char *consumer;        /* NULL: the position is the client's own */
+	int64_t since;         /* where it was asked to begin; -1: from now on */
 	int64_t seq;           /* the last one delivered; -1: not known yet */
 	chat_change_fn callback;
 	void *userdata;

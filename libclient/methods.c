@@ -486,6 +486,33 @@ int chat_client_open_attachment_async(struct chat_client *c, const char *attachm
 	return START(c, open_options(attachment_id, preview), file, callback, userdata);
 }
 
+static struct request_options ack_options(const char *consumer, int64_t seq)
+{
+	struct request_options o =
+		simple("events.ack", RESULT_DONE, "consumer", consumer, NULL, NULL);
+
+	if (o.params && !cJSON_AddNumberToObject(o.params, "seq", (double)seq)) {
+		cJSON_Delete(o.params);
+		o.params = NULL;
+	}
+	return o;
+}
+
+int chat_client_ack(struct chat_client *c, const char *consumer, int64_t seq)
+{
+	if (!consumer)
+		return invalid(c, "a consumer is needed");
+	return call(c, ack_options(consumer, seq), NULL);
+}
+
+int chat_client_ack_async(struct chat_client *c, const char *consumer, int64_t seq,
+	chat_done_fn callback, void *userdata)
+{
+	if (!consumer)
+		return invalid(c, "a consumer is needed");
+	return START(c, ack_options(consumer, seq), done, callback, userdata);
+}
+
 /* Doing it twice is the same as once. */
 static bool is_repeatable(const char *method, const cJSON *params)
 {
@@ -501,6 +528,8 @@ static bool is_repeatable(const char *method, const cJSON *params)
 		"attachments.open",
 		"attachments.read",
 		"changes.wait",
+		"events.ack",
+		"events.consumers",
 		"settings.get",
 		"storage.stats",
 		"users.get",

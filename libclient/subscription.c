@@ -3,6 +3,7 @@
 #include "client-internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "decode.h"
 
@@ -12,7 +13,8 @@ void subscription_clear(struct chat_client *c)
 
 	cJSON_Delete(s->topics);
 	cJSON_Delete(s->chats);
-	*s = (struct subscription){ .seq = -1, .generation = s->generation + 1 };
+	free(s->consumer);
+	*s = (struct subscription){ .since = -1, .seq = -1, .generation = s->generation + 1 };
 }
 
 static cJSON *subscribe_params(const struct subscription *s)
@@ -20,6 +22,7 @@ static cJSON *subscribe_params(const struct subscription *s)
 	_cleanup_json_ cJSON *params = cJSON_CreateObject();
 	cJSON *topics = s->topics ? cJSON_Duplicate(s->topics, true) : NULL;
 	cJSON *chats = s->chats ? cJSON_Duplicate(s->chats, true) : NULL;
+	int64_t since = s->seq >= 0 ? s->seq : s->since;
 
 	if (topics && !cJSON_AddItemToObject(params, "topics", topics)) {
 		cJSON_Delete(topics);
@@ -31,7 +34,9 @@ static cJSON *subscribe_params(const struct subscription *s)
 	}
 	if (!params || !topics != !s->topics || !chats != !s->chats)
 		return NULL;
-	if (s->seq >= 0 && !cJSON_AddNumberToObject(params, "since", (double)s->seq))
+	if (s->consumer && !cJSON_AddStringToObject(params, "consumer", s->consumer))
+		return NULL;
+	if (since >= 0 && !cJSON_AddNumberToObject(params, "since", (double)since))
 		return NULL;
 	return TAKE_PTR(params);
 }
@@ -139,7 +144,7 @@ static int copy_strings(const char *const *strings, cJSON **ret)
 	return 0;
 }
 
-int chat_client_subscribe(struct chat_client *c, const char *const *topics,
+static int subscribe(struct chat_client *c, const char *consumer, const char *const *topics,
 	const char *const *chats, int64_t since, chat_change_fn callback, void *userdata)
 {
 	struct subscription *s = &c->subscription;
@@ -152,7 +157,11 @@ int chat_client_subscribe(struct chat_client *c, const char *const *topics,
 	subscription_clear(c);
 	if (copy_strings(topics, &s->topics) < 0 || copy_strings(chats, &s->chats) < 0)
 		e = client_fail(c, CHAT_CLIENT_ERROR_NO_MEMORY, "out of memory");
-	s->seq = since < 0 ? -1 : since;
+	s->consumer = consumer ? strdup(consumer) : NULL;
+	if (consumer && !s->consumer)
+		e = client_fail(c, CHAT_CLIENT_ERROR_NO_MEMORY, "out of memory");
+	s->since = since < 0 ? -1 : since;
+	s->seq = consumer ? -1 : s->since; /* a consumer's is the daemon's to say */
 	s->callback = callback;
 	s->userdata = userdata;
 	s->wanted = e == 0;
@@ -162,6 +171,21 @@ int chat_client_subscribe(struct chat_client *c, const char *const *topics,
 		subscription_clear(c);
 	c->reconnect_us = 0;
 	return e < 0 ? e : 0;
+}
+
+int chat_client_subscribe(struct chat_client *c, const char *const *topics,
+	const char *const *chats, int64_t since, chat_change_fn callback, void *userdata)
+{
+	return subscribe(c, NULL, topics, chats, since, callback, userdata);
+}
+
+int chat_client_subscribe_consumer(struct chat_client *c, const char *consumer,
+	const char *const *topics, const char *const *chats, int64_t since, chat_change_fn callback,
+	void *userdata)
+{
+	if (!consumer)
+		return client_fail(c, CHAT_CLIENT_ERROR_INVALID, "the consumer's name is missing");
+	return subscribe(c, consumer, topics, chats, since, callback, userdata);
 }
 
 void chat_client_unsubscribe(struct chat_client *c)

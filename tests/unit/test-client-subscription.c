@@ -111,6 +111,41 @@ static void it_resumes_after_the_last_one_delivered(void **state)
 	chat_client_free(c);
 }
 
+static void a_consumer_begins_where_the_daemon_says(void **state)
+{
+	struct server *s = *state;
+	struct seen seen = { 0 };
+	struct chat_client *c = connected_client(s);
+
+	assert_int_equal(
+		chat_client_subscribe_consumer(c, NULL, NULL, NULL, -1, on_change, &seen), -EINVAL);
+	assert_int_equal(
+		chat_client_subscribe_consumer(c, "bot", NULL, NULL, 0, on_change, &seen), 0);
+	settle(c);
+	server_answer(s,
+		server_expect_params(s, "events.subscribe", "{\"consumer\":\"bot\",\"since\":0}"),
+		"{\"seq\":50}");
+	send_change(s, 51);
+	send_change(s, 52);
+	settle(c);
+	assert_true(chat_client_ack_async(c, "bot", 51, NULL, NULL) > 0);
+	settle(c);
+	server_answer(s, server_expect_params(s, "events.ack", "{\"consumer\":\"bot\",\"seq\":51}"),
+		"{\"consumer\":\"bot\",\"seq\":51}");
+	server_drop(s);
+	run_until_accepted(c, s);
+	/* 52 is not acknowledged, and the daemon tells it again; this client knows it already. */
+	server_answer(s,
+		server_expect_params(s, "events.subscribe", "{\"consumer\":\"bot\",\"since\":52}"),
+		"{\"seq\":51}");
+	send_change(s, 52);
+	send_change(s, 53);
+	settle(c);
+	assert_seen(&seen, 3, (int64_t[]){ 51, 52, 53 });
+	assert_int_equal(chat_client_ack_async(c, NULL, 51, NULL, NULL), -EINVAL);
+	chat_client_free(c);
+}
+
 static void it_resumes_where_it_began_when_nothing_came(void **state)
 {
 	struct server *s = *state;
@@ -295,6 +330,7 @@ int main(void)
 		TEST(parameters_are_passed_on),
 		TEST(from_now_on_begins_where_the_daemon_says),
 		TEST(it_resumes_after_the_last_one_delivered),
+		TEST(a_consumer_begins_where_the_daemon_says),
 		TEST(it_resumes_where_it_began_when_nothing_came),
 		TEST(resuming_comes_before_requests_that_waited),
 		TEST(it_comes_back_while_the_daemon_is_away),
