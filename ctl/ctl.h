@@ -48,6 +48,7 @@ struct ctl_options {
 	int64_t since; /* -1: from now on */
 	const char *file;
 	bool preview, force;
+	const char *consumer, *exec;
 };
 
 struct ctl {
@@ -77,6 +78,7 @@ int verb_outbox(struct ctl *ctl, int argc, char **argv);
 int verb_retry(struct ctl *ctl, int argc, char **argv);
 int verb_cancel(struct ctl *ctl, int argc, char **argv);
 int verb_search(struct ctl *ctl, int argc, char **argv);
+int verb_wait(struct ctl *ctl, int argc, char **argv);
 int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_photo_get(struct ctl *ctl, int argc, char **argv);
 int verb_photo_list(struct ctl *ctl, int argc, char **argv);

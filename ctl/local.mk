@@ -2,11 +2,13 @@
 # What a unit test reaches is a convenience library; main.c has the verbs' table and main().
 noinst_LTLIBRARIES += libchatctl.la
 libchatctl_la_SOURCES = \
+	ctl/await.c \
 	ctl/call.c \
 	ctl/chats.c \
 	ctl/complete.c ctl/complete.h \
 	ctl/completion.c \
 	ctl/ctl.h \
+	ctl/exec.c ctl/exec.h \
 	ctl/help.c ctl/help.h \
 	ctl/history.c ctl/history.h \
 	ctl/login.c \

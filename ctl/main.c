@@ -47,8 +47,23 @@ static const struct verb verbs[] = {
 		"Goes on until interrupted, also while the daemon restarts. Each change has a\n"
 		"number; --since continues after one. Topics: message.added, message.updated,\n"
 		"message.removed, chat.updated, chat.removed, attachment.updated, connection,\n"
-		"transfer.progress.",
-		"Tcs", 0, 0, verb_watch },
+		"transfer.progress.\n"
+		"\n"
+		"--consumer gives this watcher a name under which the daemon keeps how far it has\n"
+		"come, from --since or now on: nothing is missed while it does not run.\n"
+		"\n"
+		"--exec has the shell run COMMAND for each change, in order, one at a time, with\n"
+		"the change as JSON on standard input, and CHATCTL_TOPIC, CHATCTL_SEQ,\n"
+		"CHATCTL_CHAT_ID, CHATCTL_MESSAGE_ID, CHATCTL_ATTACHMENT_ID, CHATCTL_USER_ID,\n"
+		"CHATCTL_OUTGOING (1 or 0), CHATCTL_STATUS and CHATCTL_TEXT in the environment,\n"
+		"as far as they apply. A command that fails is run again after a while, which\n"
+		"grows from half a second to five minutes; with --consumer also after a restart.",
+		"TcsCx", 0, 0, verb_watch },
+	{ "wait", "", "end when something changes",
+		"Prints a line for each change: its number, its topic and the ids of the chat, "
+		"the\n"
+		"message and the attachment. For scripts: go on with --since and the last number.",
+		"Tcst", 0, 0, verb_wait },
 	{ "photo get", "ATTACHMENT_ID|MESSAGE_ID", "save a photo",
 		"Fetches it first when that is needed, for at most 60 seconds unless --timeout\n"
 		"says otherwise. Without --output the file is named as the sender named it, in\n"

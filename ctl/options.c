@@ -30,6 +30,8 @@ enum {
 	FILE_NAME = 'o',
 	PREVIEW = 'p',
 	FORCE = 'f',
+	CONSUMER = 'C',
+	EXEC = 'x',
 };
 
 static const struct option_info option_infos[] = {
@@ -50,6 +52,9 @@ static const struct option_info option_infos[] = {
 		"only changes of these topics" },
 	{ CHAT, false, "chat", required_argument, "=CHAT", "only of this chat" },
 	{ SINCE, false, "since", required_argument, "=SEQ", "first tell the changes after SEQ" },
+	{ CONSUMER, false, "consumer", required_argument, "=NAME",
+		"go on behind what this name has dealt with" },
+	{ EXEC, false, "exec", required_argument, "=COMMAND", "run it for each change" },
 	{ FILE_NAME, true, "output", required_argument, "=FILE",
 		"where to; - for standard output" },
 	{ PREVIEW, false, "preview", no_argument, "", "the small version" },
@@ -179,6 +184,12 @@ static int take(struct ctl_options *o, int letter, const char *value)
 		break;
 	case PREVIEW:
 		o->preview = true;
+		break;
+	case CONSUMER:
+		o->consumer = value;
+		break;
+	case EXEC:
+		o->exec = value;
 		break;
 	case FORCE:
 		o->force = true;

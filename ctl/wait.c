@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "text.h"
 
-static int64_t monotonic_ms(void)
+int64_t monotonic_ms(void)
 {
 	struct timespec t;
 
@@ -30,6 +30,25 @@ bool ctl_wait(struct ctl *ctl, const bool *done, int64_t timeout_ms)
 			chat_client_wait(ctl->client, left > 3600000 ? 3600000 : (int)left);
 	}
 	return true;
+}
+
+int ctl_split_topics(const struct ctl *ctl, char **list, const char *topics[TOPICS_MAX + 1])
+{
+	char *rest, *topic;
+	size_t n = 0;
+
+	topics[0] = NULL;
+	if (!ctl->options.topics)
+		return CTL_OK;
+	rest = *list = must(strdup(ctl->options.topics));
+	while ((topic = strsep(&rest, ","))) {
+		if (n == TOPICS_MAX || !*topic)
+			return ctl_say(ctl, CTL_USAGE, "--topics: '%s' is not a list of topics",
+				ctl->options.topics);
+		topics[n++] = topic;
+	}
+	topics[n] = NULL;
+	return CTL_OK;
 }
 
 char *ctl_join_words(const struct ctl *ctl, int argc, char **argv)

@@ -6,13 +6,13 @@
 
 #include "base/cleanup.h"
 #include "ctl/ctl.h"
+#include "ctl/exec.h"
 #include "ctl/messages.h"
 #include "ctl/resolve.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
 #include "ctl/wait.h"
 
-#define TOPICS_MAX 32
 #define PAGE 200u
 
 /* Peers whose names are asked for at the start; those of older chats come with their changes. */
@@ -163,13 +163,19 @@ static void on_change(struct chat_client *client, const struct chat_error *error
 
 static int subscribe(struct watch *w, int64_t since)
 {
+	const char *consumer = w->ctl->options.consumer;
+
+	if (consumer)
+		return chat_client_subscribe_consumer(
+			w->ctl->client, consumer, w->topics, w->only_chats, since, on_change, w);
 	return chat_client_subscribe(w->ctl->client, w->topics, w->only_chats, since, on_change, w);
 }
 
 /* A daemon that came back with another database does not know the position in the old one. */
 static bool begin_anew(struct watch *w, const struct chat_error *error)
 {
-	if (error->code != CHAT_CLIENT_ERROR_INVALID || !w->has_reconnected)
+	if (error->code != CHAT_CLIENT_ERROR_INVALID || !w->has_reconnected ||
+		w->ctl->options.consumer)
 		return false;
 	fputs("chatctl: chatd has other data now; following from here on\n", stderr);
 	return subscribe(w, -1) == 0;
@@ -200,6 +206,8 @@ static void on_change(struct chat_client *client, const struct chat_error *error
 	if (fflush(stdout) != 0) {
 		w->code = CTL_ERROR;
 		w->done = true;
+	} else if (w->ctl->options.consumer && change->seq > 0) {
+		chat_client_ack_async(client, w->ctl->options.consumer, change->seq, NULL, NULL);
 	}
 }
 
@@ -217,37 +225,18 @@ static void on_state(struct chat_client *client, enum chat_client_state state,
 		w->was_lost = state == CHAT_CLIENT_DISCONNECTED;
 }
 
-/* Cuts the list at its commas; the pointers lead into it. */
-static int split_topics(const struct ctl *ctl, char *list, const char *topics[TOPICS_MAX + 1])
-{
-	char *rest = list, *topic;
-	size_t n = 0;
-
-	while ((topic = strsep(&rest, ","))) {
-		if (n == TOPICS_MAX || !*topic)
-			return ctl_say(ctl, CTL_USAGE, "--topics: '%s' is not a list of topics",
-				ctl->options.topics);
-		topics[n++] = topic;
-	}
-	topics[n] = NULL;
-	return CTL_OK;
-}
-
 int verb_watch(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_(watch_clear) struct watch w = { .ctl = ctl };
 	_cleanup_(target_clear) struct target target = { 0 };
 	_cleanup_free_ char *list = NULL;
 	const char *topics[TOPICS_MAX + 1], *chats[2] = { NULL, NULL };
-	int r = CTL_OK;
+	int r;
 
-	if (ctl->options.topics) {
-		list = must(strdup(ctl->options.topics));
-		r = split_topics(ctl, list, topics);
-	}
+	r = ctl_split_topics(ctl, &list, topics);
 	if (r == CTL_OK && ctl->options.chat)
 		r = resolve_chat(ctl, ctl->options.chat, false, &target);
-	if (r == CTL_OK && !ctl_is_json(ctl))
+	if (r == CTL_OK && !ctl_is_json(ctl) && !ctl->options.exec)
 		r = learn_names(&w);
 	if (r != CTL_OK)
 		return r;
@@ -256,6 +245,8 @@ int verb_watch(struct ctl *ctl, int argc, char **argv)
 	w.topics = list ? topics : NULL;
 	w.only_chats = chats[0] ? chats : NULL;
 	chat_client_set_state_callback(ctl->client, on_state, &w);
+	if (ctl->options.exec)
+		return exec_changes(ctl, w.topics, w.only_chats);
 	if (subscribe(&w, ctl->options.since) < 0)
 		return ctl_fail(ctl);
 	ctl_wait(ctl, &w.done, -1);

@@ -38,6 +38,7 @@ class Connection:
         self.daemon = daemon
         self.sock = sock
         self.position = None  # the last change told; None: not subscribed
+        self.closed = False
         self.topics = None
         self.chats = None
 
@@ -56,6 +57,9 @@ class Connection:
         self.send_raw(json.dumps(message, ensure_ascii=False).encode() + b"\n", fds)
 
     def close(self):
+        with self.daemon.lock:
+            self.closed = True
+            self.daemon.changed.notify_all()
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -103,6 +107,7 @@ class FakeChatd:
         self.listener = None
         self.seq = 100
         self.log = []          # (seq, topic, data)
+        self.consumers = {}    # name -> what it has acknowledged
         self.chats = {}
         self.messages = {}
         self.attachments = {}
@@ -201,6 +206,7 @@ class FakeChatd:
                 self.seq += 1
                 seq = self.seq
                 self.log.append((seq, topic, data))
+                self.changed.notify_all()
             for connection in self.connections:
                 self._tell(connection, seq, topic, data)
             return seq
@@ -444,6 +450,8 @@ class FakeChatd:
 
     def do_events_subscribe(self, connection, params, fds):
         since = params.get("since", self.seq)
+        if "consumer" in params:
+            since = self.consumers.setdefault(params["consumer"], since)
         if since > self.seq:
             raise RpcError("invalid", "'since' is ahead of the newest change; list anew")
         connection.topics = params.get("topics")
@@ -455,6 +463,26 @@ class FakeChatd:
                 if seq > since:
                     self._tell(connection, seq, topic, data)
         return {"seq": since}, (), catch_up
+
+    def do_events_ack(self, connection, params, fds):
+        if params["consumer"] not in self.consumers:
+            raise RpcError("not_found", "there is no such consumer")
+        self.consumers[params["consumer"]] = max(self.consumers[params["consumer"]], params["seq"])
+        self.changed.notify_all()
+        return {"consumer": params["consumer"], "seq": params["seq"]}
+
+    def do_changes_wait(self, connection, params, fds):
+        since = params.get("since", self.seq)
+
+        def later():
+            return [{"seq": seq, "topic": topic,
+                     **{name: data[name] for name in data if name.endswith("_id")
+                        and name != "user_id"}}
+                    for seq, topic, data in self.log
+                    if seq > since and topic in params.get("topics", [topic])
+                    and data.get("chat_id") in params.get("chats", [data.get("chat_id")])]
+        self.changed.wait_for(lambda: connection.closed or later(), params["timeout_ms"] / 1000)
+        return {"seq": self.seq, "changes": later()}
 
     def do_events_unsubscribe(self, connection, params, fds):
         connection.position = None

@@ -126,3 +126,44 @@ def test_watching_across_restarts_of_the_daemon(people, pair):
             bob.account.start()
             assert "is back" in watch.error_line()
             bob.account.wait_state("LIVE")
+
+
+def test_a_bot_misses_nothing_and_does_nothing_twice(pair):
+    """Kills of the bot and of its daemon between commands; see test_chatctl_bots for those inside."""
+    alice, bob = pair
+    log = bob.home / "log"
+    bot = ("watch", "--consumer=bot", "--since=0", "--topics=message.added",
+           "--exec", f'echo "$CHATCTL_TEXT" >> {log}')
+
+    def done(n):
+        added = bob("wait", "--since=0", "--topics=message.added").lines
+        kept = bob("call", "events.consumers").json[0]["consumers"]
+        return len(added) == n and kept and kept[0]["seq"] >= int(added[-1].split()[0])
+
+    def send(text):
+        assert alice("send", "@bob", text, "--wait=received").code == 0
+
+    for round_ in range(3):
+        send(f"{round_}a")
+        running = bob.ctl.start(*bot)
+        until(lambda n=2 * round_ + 1: done(n))
+        bob.account.kill()
+        assert "was lost" in running.error_line()
+        bob.account.start()
+        bob.account.wait_state("LIVE")
+        send(f"{round_}b")
+        until(lambda n=2 * round_ + 2: done(n))
+        running.process.kill()
+        running.wait()
+    assert log.read_text().split() == [f"{i}{x}" for i in range(3) for x in "ab"]
+
+
+def test_wait(pair):
+    alice, bob = pair
+    assert alice("send", "@bob", "one", "--wait=received").code == 0
+    first = bob("wait", "--since=0", "--topics=message.added").out.split()
+    assert first[1] == "message.added"
+    with bob.ctl.start("wait", f"--since={first[0]}", "--topics=message.added", "--json") as wait:
+        message_id = alice("send", "@bob", "two").out.strip()
+        assert wait.json_line()["message_id"] == message_id
+        assert wait.wait().code == 0

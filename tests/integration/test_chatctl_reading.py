@@ -394,7 +394,7 @@ def test_help(tmp_path):
     for word in ("status", "photo get", "Exit codes:", "3  the daemon is not running", "CHAT is"):
         assert word in text
     assert ctl("help").out == text
-    for verb in ("status", "login", "chats", "messages", "send", "read", "search", "watch",
+    for verb in ("status", "login", "chats", "messages", "send", "read", "search", "watch", "wait",
                  "photo get", "photo list", "completion", "call"):
         result = ctl(*verb.split(), "--help")
         assert result.code == 0 and result.out.startswith(f"Usage: chatctl {verb}")
