@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "base/cleanup.h"
 #include "options.h"
 #include "text.h"
@@ -21,21 +23,106 @@ static void print_verb(const struct verb *v, void *userdata)
 		printf("  %s\n  %-24s %s\n", left, "", v->summary);
 }
 
+static const struct {
+	enum ctl_exit code;
+	const char *meaning;
+} exit_codes[] = {
+	{ CTL_OK, "done" },
+	{ CTL_ERROR, "another error" },
+	{ CTL_USAGE, "wrong usage" },
+	{ CTL_NOT_RUNNING, "the daemon is not running" },
+	{ CTL_LOCKED, "locked, or not signed in" },
+	{ CTL_OFFLINE, "offline" },
+	{ CTL_NOT_FOUND, "not found" },
+	{ CTL_SEND_FAILED, "the message was refused" },
+	{ CTL_TIMED_OUT, "timed out" },
+};
+
 static void print_exit_codes(void)
 {
-	puts("\nExit codes:\n"
-	     "  0  done\n"
-	     "  1  another error\n"
-	     "  2  wrong usage\n"
-	     "  3  the daemon is not running\n"
-	     "  4  locked, or not signed in\n"
-	     "  5  offline\n"
-	     "  6  not found\n"
-	     "  7  the message was refused\n"
-	     "  8  timed out");
+	puts("\nExit codes:");
+	for (size_t i = 0; i < ARRAY_SIZE(exit_codes); i++)
+		printf("  %d  %s\n", (int)exit_codes[i].code, exit_codes[i].meaning);
 }
 
-int help_all(int argc, char **argv)
+static void add_string(cJSON *o, const char *name, const char *value)
+{
+	must(cJSON_AddStringToObject(o, name, value));
+}
+
+static cJSON *add_object(cJSON *array)
+{
+	cJSON *o = must(cJSON_CreateObject());
+
+	cJSON_AddItemToArray(array, o);
+	return o;
+}
+
+static void describe_options(cJSON *array, const struct verb *verb)
+{
+	for (const struct option_info *i = options_next(verb, NULL); i; i = options_next(verb, i)) {
+		char letter[] = { (char)i->letter, '\0' };
+		cJSON *o, *other;
+		bool known = false;
+
+		cJSON_ArrayForEach(other, array)
+			known |= strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(other, "name")),
+					 i->name) == 0;
+		if (known)
+			continue;
+		o = add_object(array);
+		add_string(o, "name", i->name);
+		if (i->is_short)
+			add_string(o, "short", letter);
+		add_string(o, "argument", i->argument);
+		add_string(o, "help", i->help);
+		cJSON_AddBoolToObject(o, "global", !verb);
+	}
+}
+
+struct description {
+	cJSON *commands, *options;
+};
+
+static void describe_verb(const struct verb *v, void *userdata)
+{
+	struct description *d = userdata;
+	cJSON *o = add_object(d->commands), *names;
+
+	add_string(o, "name", v->name);
+	add_string(o, "arguments", v->arguments);
+	add_string(o, "summary", v->summary);
+	add_string(o, "details", v->details ? v->details : "");
+	names = must(cJSON_AddArrayToObject(o, "options"));
+	for (const struct option_info *i = options_next(v, NULL); i; i = options_next(v, i))
+		cJSON_AddItemToArray(names, must(cJSON_CreateString(i->name)));
+	describe_options(d->options, v);
+}
+
+/* The same for programs: the manual page is made from it. */
+static int help_json(const struct ctl *ctl)
+{
+	cJSON *all = must(cJSON_CreateObject()), *codes;
+	struct description d = {
+		.commands = must(cJSON_AddArrayToObject(all, "commands")),
+		.options = must(cJSON_AddArrayToObject(all, "options")),
+	};
+
+	describe_options(d.options, NULL);
+	verb_each(describe_verb, &d);
+	codes = must(cJSON_AddArrayToObject(all, "exit_codes"));
+	for (size_t i = 0; i < ARRAY_SIZE(exit_codes); i++) {
+		cJSON *o = add_object(codes);
+
+		must(cJSON_AddNumberToObject(o, "code", exit_codes[i].code));
+		add_string(o, "meaning", exit_codes[i].meaning);
+	}
+	ctl_print_json(ctl, cJSON_PrintUnformatted(all));
+	cJSON_Delete(all);
+	return CTL_OK;
+}
+
+int help_all(const struct ctl *ctl, int argc, char **argv)
 {
 	const struct verb *verb;
 	int words;
@@ -49,6 +136,8 @@ int help_all(int argc, char **argv)
 		help_verb(verb);
 		return CTL_OK;
 	}
+	if (ctl_is_json(ctl))
+		return help_json(ctl);
 	puts("Usage: chatctl [OPTION...] COMMAND [ARGUMENT...]\n\n"
 	     "Drives chatd, the headless chat client.\n\nCommands:");
 	verb_each(print_verb, NULL);

@@ -7,7 +7,7 @@
 #include "ctl.h"
 
 /* `chatctl help [VERB]`, `chatctl --help`: on standard output. Returns the exit code. */
-int help_all(int argc, char **argv);
+int help_all(const struct ctl *ctl, int argc, char **argv);
 
 void help_verb(const struct verb *verb);
 

@@ -41,7 +41,7 @@ static const struct verb verbs[] = {
 	{ "search", "WORD...", "find messages, newest first",
 		"A message is found that has all the words, whatever their case and accents. Each\n"
 		"may be the beginning of a longer one, unless they are quoted together:\n"
-		"chatctl search '\"see you\" monday'.",
+		"  chatctl search '\"see you\" monday'.",
 		"nci", 1, -1, verb_search },
 	{ "watch", "", "tell changes as they happen",
 		"Goes on until interrupted, also while the daemon restarts. Each change has a\n"
@@ -79,9 +79,9 @@ static const struct verb verbs[] = {
 	{ "completion", "SHELL", "print the completion script for bash, zsh or fish",
 		"Where chatctl is installed the scripts are too, and the shell finds them. By "
 		"hand:\n"
-		"bash: source <(chatctl completion bash)\n"
-		"zsh:  chatctl completion zsh > DIRECTORY_IN_FPATH/_chatctl\n"
-		"fish: chatctl completion fish > ~/.config/fish/completions/chatctl.fish",
+		"  bash: source <(chatctl completion bash)\n"
+		"  zsh:  chatctl completion zsh > DIRECTORY_IN_FPATH/_chatctl\n"
+		"  fish: chatctl completion fish > ~/.config/fish/completions/chatctl.fish",
 		"", 1, 1, verb_completion, .needs_no_daemon = true },
 	{ NULL },
 };
@@ -170,7 +170,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	}
 	if (first == argc || strcmp(argv[first], "help") == 0) {
 		if (ctl->options.help || first < argc)
-			return help_all(argc - first - 1, argv + first + 1);
+			return help_all(ctl, argc - first - 1, argv + first + 1);
 		help_short();
 		return CTL_USAGE;
 	}
