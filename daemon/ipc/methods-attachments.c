@@ -63,6 +63,17 @@ static void on_download(struct request *rq)
 		reply_attachment(rq, p->attachment_id);
 }
 
+static void on_cancel(struct request *rq)
+{
+	const struct get_params *p = rq->params;
+	struct failure failure;
+
+	if (transfer_cancel(rq->api->repository, p->attachment_id, &failure) < 0)
+		request_fail(rq, &failure);
+	else
+		reply_attachment(rq, p->attachment_id);
+}
+
 static const struct param_detail variant_details[] = {
 	{ .name = "variant", .values = variant_names },
 	{ 0 },
@@ -229,10 +240,27 @@ const struct method methods_attachments[] = {
 		.params = get_fields,
 		.params_size = sizeof(struct get_params),
 		.result = &schema_attachment,
-		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_STORAGE_FULL,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_CONFLICT |
+			1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_READ,
 		.flags = METHOD_WRITES,
 		.handler = on_download,
+	},
+	{
+		.name = "attachments.cancel",
+		.summary = "Stops an attachment's transfer.",
+		.doc = "A download is WAITING then, and goes on from there when it is asked for "
+		       "again. An upload takes its message with it, which is FAILED. No effect "
+		       "where nothing moves; the error conflict says that the photo is on the "
+		       "server already.",
+		.params = get_fields,
+		.params_size = sizeof(struct get_params),
+		.result = &schema_attachment,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_CONFLICT |
+			1u << FAILURE_STORAGE_FULL,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_WRITES,
+		.handler = on_cancel,
 	},
 	{
 		.name = "attachments.open",

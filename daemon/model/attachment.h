@@ -17,6 +17,15 @@ enum attachment_status {
 /* The name of a status in the API; unique, upper case. */
 const char *attachment_status_to_string(enum attachment_status status);
 
+/* Whose turn it is among what has to be moved; the lowest goes first. */
+enum attachment_priority {
+	PRIORITY_ASKED, /* the user waits for it */
+	PRIORITY_OUTGOING,
+	PRIORITY_PREVIEW,
+	PRIORITY_AUTOMATIC, /* came in just now */
+	PRIORITY_BACKFILL,  /* came while this device was away */
+};
+
 /* The two forms in which a photo travels. */
 enum attachment_variant {
 	VARIANT_FULL,
@@ -48,6 +57,7 @@ struct attachment {
 	int64_t width, height; /* pixels, upright */
 	int64_t progress;      /* bytes acknowledged by the other side of the running transfer */
 	enum attachment_status status;
+	enum attachment_priority priority; /* of the full bytes; previews have their own */
 	bool outgoing;
 	bool full_stored;    /* the full bytes are in the media database, whole */
 	bool preview_stored; /* and so the preview's */

@@ -16,7 +16,10 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/search.c \
 	daemon/repository/session.c \
 	daemon/repository/settings.c \
-	daemon/repository/transfer.c \
+	daemon/repository/transfer.c daemon/repository/transfer.h \
+	daemon/repository/transfer-download.c \
+	daemon/repository/transfer-queue.c \
+	daemon/repository/transfer-upload.c \
 	daemon/repository/unsent.c
 libchatd_repository_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 libchatd_repository_la_LIBADD = $(SODIUM_LIBS)

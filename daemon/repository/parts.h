@@ -88,6 +88,12 @@ struct presence {
 
 struct transfer_job;
 TAILQ_HEAD(transfer_jobs, transfer_job);
+
+/* Kinds of transfers that wait together after a failure. */
+enum transfer_class {
+	TRANSFER_UPLOADS,
+	TRANSFER_DOWNLOADS,
+};
 struct import;
 TAILQ_HEAD(imports, import);
 
@@ -96,8 +102,12 @@ struct transfers {
 	struct barrier_effect pump;
 	struct transfer_jobs jobs;
 	unsigned n_jobs;
-	struct backoff backoff;
-	struct loop_timer *retry;
+	struct {
+		struct backoff backoff;
+		struct loop_timer *retry;
+	} classes[2];
+	struct transfer_policy policy;
+	bool metered;
 	struct imports imports; /* photos being prepared for messages not yet accepted */
 };
 

@@ -103,6 +103,7 @@ static int add_photo(struct import *i, struct prepared *p, struct message *m)
 	a->width = p->result.width;
 	a->height = p->result.height;
 	a->status = ATTACHMENT_UPLOADING;
+	a->priority = PRIORITY_OUTGOING;
 	a->outgoing = a->full_stored = a->preview_stored = true;
 	e = store_bytes(store, id, VARIANT_FULL, p->result.full_fd, a->size);
 	return e < 0

@@ -227,11 +227,46 @@ void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
 
 /* Attachments. */
 
+/* What is fetched of incoming photos without being asked for, beside the previews. */
+enum auto_download {
+	AUTO_DOWNLOAD_NEVER,
+	AUTO_DOWNLOAD_UNMETERED,
+	AUTO_DOWNLOAD_ALWAYS,
+};
+
+const char *auto_download_to_string(enum auto_download a);
+
+/* 0, or -EINVAL. */
+int auto_download_from_string(const char *s, enum auto_download *ret);
+
+#define TRANSFERS_MAX 16
+
+struct transfer_policy {
+	unsigned max_active; /* 1 to TRANSFERS_MAX */
+	enum auto_download auto_download;
+};
+
+/* The default is 4 and UNMETERED. Effective at once. */
+void transfers_set_policy(struct repository *r, const struct transfer_policy *p);
+
+/*
+ * Whether traffic costs the user; false until somebody says so. What was begun by itself stops on a
+ * metered network, where the policy says so, and goes on when it is not metered any more.
+ */
+void transfers_set_metered(struct repository *r, bool metered);
+
 /*
  * Asks for the full bytes; returns at once, follow attachment.updated. No effect when they are here
  * or coming.
  */
 int transfer_download(struct repository *r, const char *attachment_id, struct failure *ret_failure);
+
+/*
+ * Stops a transfer. A download is WAITING then, and goes on from there when it is asked for again;
+ * an upload takes its message with it, which is FAILED. No effect where nothing moves. CONFLICT:
+ * too late, the photo is on the server.
+ */
+int transfer_cancel(struct repository *r, const char *attachment_id, struct failure *ret_failure);
 
 /*
  * A sealed read-only memfd with the bytes of a variant, owned by the caller. NOT_FOUND; BUSY while

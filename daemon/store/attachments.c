@@ -23,6 +23,7 @@ static int emit_attachment(struct db_stmt *q, store_attachment_fn fn, void *user
 		.outgoing = db_column_int(q, 14),
 		.full_stored = db_column_int(q, 15),
 		.preview_stored = db_column_int(q, 16),
+		.priority = (enum attachment_priority)db_column_int(q, 17),
 	};
 
 	return fn(userdata, &a);
@@ -44,7 +45,8 @@ int store_attachment_get(
 	struct store *s, const char *attachment_id, store_attachment_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(s->chat, &q, SELECT_ATTACHMENT "WHERE a.id = ?1", "s", attachment_id);
+	int r = db_query(s->chat, &q, SELECT_ATTACHMENT FROM_ATTACHMENT "WHERE a.id = ?1", "s",
+		attachment_id);
 
 	if (r < 0)
 		return r;
@@ -55,8 +57,13 @@ int store_attachment_get(
 }
 
 /* The words of the index attachment_moving. */
-#define WHERE_MOVING \
-	"WHERE status IN (1, 2) OR (outgoing = 0 AND preview_stored = 0 AND status <> 3)"
+#define WHERE_MOVING                                                     \
+	"WHERE status IN (1, 2) OR (outgoing = 0 AND preview_stored = 0" \
+	" AND preview_url IS NOT NULL AND status <> 3)"
+#define RANK                                                   \
+	"CASE WHEN priority = 0 THEN 0 WHEN status = 1 THEN 1" \
+	" WHEN preview_stored = 0 AND preview_url IS NOT NULL" \
+	" THEN 2 ELSE priority END"
 
 int64_t store_attachment_count_moving(struct store *s)
 {
@@ -67,7 +74,10 @@ int store_attachment_moving(struct store *s, store_attachment_fn fn, void *userd
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
-		SELECT_ATTACHMENT "WHERE a.id IN (SELECT id FROM attachment " WHERE_MOVING ")", "");
+		SELECT_ATTACHMENT
+		"FROM (SELECT * FROM attachment " WHERE_MOVING " ORDER BY " RANK ", id) a"
+		" CROSS JOIN message m ON m.id = a.message CROSS JOIN chat c ON c.n = m.chat",
+		"");
 
 	return r < 0 ? r : each_attachment(q, fn, userdata);
 }
@@ -80,12 +90,15 @@ static int insert_attachment(struct store *s, const struct message *m, size_t or
 	return db_write(s->chat,
 		"INSERT OR IGNORE INTO attachment(id, message, ordinal, mime, name, sha256, url, "
 		"preview_url,"
-		" size, preview_size, width, height, status, outgoing, full_stored, preview_stored)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-		"ssisssssiiiiiiii", a->id, m->id, (int64_t)ordinal, a->mime ? a->mime : "", a->name,
-		a->sha256, a->url, a->preview_url, a->size, a->preview_size, a->width, a->height,
-		(int64_t)a->status, (int64_t)a->outgoing, (int64_t)a->full_stored,
-		(int64_t)a->preview_stored);
+		" size, preview_size, width, height, status, outgoing, full_stored, "
+		"preview_stored, "
+		"priority)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+		" ?17)",
+		"ssisssssiiiiiiiii", a->id, m->id, (int64_t)ordinal, a->mime ? a->mime : "",
+		a->name, a->sha256, a->url, a->preview_url, a->size, a->preview_size, a->width,
+		a->height, (int64_t)a->status, (int64_t)a->outgoing, (int64_t)a->full_stored,
+		(int64_t)a->preview_stored, (int64_t)a->priority);
 }
 
 int attachments_insert(struct store *s, const struct message *m)
@@ -117,6 +130,24 @@ int store_attachment_set_status(
 	return stamped(s,
 		db_write(s->chat, "UPDATE attachment SET status = ?2, change = ?3 WHERE id = ?1",
 			"sii", attachment_id, (int64_t)status, s->last_change + 1));
+}
+
+int store_attachment_want(struct store *s, const char *attachment_id, enum attachment_status status,
+	enum attachment_priority priority)
+{
+	return changed(db_write(s->chat,
+		"UPDATE attachment SET status = ?2, priority = ?3, change = ?4 WHERE id = ?1",
+		"siii", attachment_id, (int64_t)status, (int64_t)priority, next_change(s)));
+}
+
+int store_attachment_evict(struct store *s, const char *attachment_id)
+{
+	int r = changed(db_write(s->chat,
+		"UPDATE attachment SET full_stored = 0, status = 0, progress = 0, priority = 3,"
+		" change = ?2 WHERE id = ?1 AND url IS NOT NULL AND status = 4",
+		"si", attachment_id, next_change(s)));
+
+	return r < 0 ? r : media_delete(s, attachment_id, VARIANT_FULL);
 }
 
 int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress)

@@ -7,6 +7,7 @@
 /* A blob's chunks are keyed by its row number and their own, all full but the last. */
 #define CHUNK_SIZE INT64_C(262144)
 #define CHUNKS_BITS 20
+#define USE_STEP_S 86400 /* uses are told apart by days, so that looking seldom writes */
 
 static int64_t chunk_key(int64_t blob, int64_t number)
 {
@@ -134,7 +135,8 @@ int store_media_truncate(struct store *s, const char *attachment_id, enum attach
 		return blob == -ENOENT ? 0 : (int)blob;
 	r = drop_chunks(s, blob);
 	r = r < 0 ? r
-		  : db_write(s->media, "UPDATE blob SET size = 0, etag = NULL WHERE n = ?1", "i",
+		  : db_write(s->media,
+			    "UPDATE blob SET size = 0, etag = NULL, hash = NULL WHERE n = ?1", "i",
 			    blob);
 	return r < 0 ? r : 0;
 }
@@ -171,6 +173,84 @@ int store_media_set_slot(
 		attachment_id, (int64_t)v, slot);
 
 	return r < 0 ? r : 0;
+}
+
+int store_media_set_hash(struct store *s, const char *attachment_id, enum attachment_variant v,
+	const void *state, size_t size)
+{
+	int r = db_write(s->media,
+		"UPDATE blob SET hash = ?3 WHERE attachment = ?1 AND variant = ?2", "sib",
+		attachment_id, (int64_t)v, state, size);
+
+	return r < 0 ? r : 0;
+}
+
+int store_media_get_hash(struct store *s, const char *attachment_id, enum attachment_variant v,
+	void *ret_state, size_t size)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	const void *state;
+	size_t n;
+	int r = db_query(s->media, &q,
+		"SELECT hash FROM blob WHERE attachment = ?1 AND variant = ?2", "si", attachment_id,
+		(int64_t)v);
+
+	if (r < 0)
+		return r;
+	r = db_step(q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	state = db_column_blob(q, 0, &n);
+	if (!state || n != size)
+		return -ENOENT;
+	memcpy(ret_state, state, size);
+	return 0;
+}
+
+int store_media_set_used(
+	struct store *s, const char *attachment_id, enum attachment_variant v, int64_t used_at)
+{
+	int64_t before = db_get_int(s->media, 0,
+		"SELECT used_at FROM blob WHERE attachment = ?1 AND variant = ?2", "si",
+		attachment_id, (int64_t)v);
+	int r;
+
+	if (used_at >= before && used_at - before < USE_STEP_S)
+		return 0;
+	r = db_write(s->media,
+		"UPDATE blob SET used_at = ?3 WHERE attachment = ?1 AND variant = ?2", "sii",
+		attachment_id, (int64_t)v, used_at);
+	return r < 0 ? r : 0;
+}
+
+int64_t store_media_total(struct store *s)
+{
+	return db_get_int(s->media, 0, "SELECT bytes FROM usage", "");
+}
+
+int store_media_by_use(struct store *s, int64_t after_at, int64_t after_n, int64_t limit,
+	store_media_use_fn fn, void *userdata)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->media, &q,
+		"SELECT attachment, used_at, n, size FROM blob WHERE variant = 0"
+		" AND (used_at, n) > (?1, ?2) ORDER BY used_at, n LIMIT ?3",
+		"iii", after_at, after_n, limit);
+
+	if (r < 0)
+		return r;
+	while ((r = db_step(q)) > 0) {
+		r = fn(userdata,
+			&(struct store_media_use){
+				.attachment_id = db_column_text(q, 0),
+				.used_at = db_column_int(q, 1),
+				.n = db_column_int(q, 2),
+				.size = db_column_int(q, 3),
+			});
+		if (r < 0)
+			return r;
+	}
+	return r;
 }
 
 static char *get_text(

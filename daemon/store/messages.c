@@ -14,8 +14,9 @@ static int keep_attachment(void *userdata, const struct attachment *a)
 static int load_attachments(struct store *s, struct message *m)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
-	int r = db_query(s->chat, &q, SELECT_ATTACHMENT "WHERE a.message = ?1 ORDER BY a.ordinal",
-		"s", m->id);
+	int r = db_query(s->chat, &q,
+		SELECT_ATTACHMENT FROM_ATTACHMENT "WHERE a.message = ?1 ORDER BY a.ordinal", "s",
+		m->id);
 
 	return r < 0 ? r : each_attachment(q, keep_attachment, m);
 }

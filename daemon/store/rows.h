@@ -65,7 +65,9 @@ int each_chat_info(struct db_stmt *stmt, store_chat_info_fn fn, void *userdata);
 #define SELECT_ATTACHMENT                                                                       \
 	"SELECT a.id, a.message, c.id, a.mime, a.name, a.sha256, a.url, a.preview_url, a.size," \
 	" a.preview_size, a.width, a.height, a.progress, a.status, a.outgoing, a.full_stored,"  \
-	" a.preview_stored FROM attachment a JOIN message m ON m.id = a.message"                \
+	" a.preview_stored, a.priority "
+#define FROM_ATTACHMENT                                       \
+	"FROM attachment a JOIN message m ON m.id = a.message" \
 	" JOIN chat c ON c.n = m.chat "
 
 int each_attachment(struct db_stmt *stmt, store_attachment_fn fn, void *userdata);

@@ -96,6 +96,19 @@ static const char chat_1[] =
 	"INSERT INTO search_progress VALUES(1, 0);";
 
 /*
+ * priority as enum attachment_priority. The index holds just what the transfer queue has to do, in
+ * the order of doing it; its expressions stand again in attachments.c.
+ */
+static const char chat_2[] =
+	"ALTER TABLE attachment ADD COLUMN priority INTEGER NOT NULL DEFAULT 3;"
+	"DROP INDEX attachment_moving;"
+	"CREATE INDEX attachment_moving ON attachment("
+	"	CASE WHEN priority = 0 THEN 0 WHEN status = 1 THEN 1"
+	"	WHEN preview_stored = 0 AND preview_url IS NOT NULL THEN 2 ELSE priority END, id)"
+	"	WHERE status IN (1, 2) OR (outgoing = 0 AND preview_stored = 0"
+	"	AND preview_url IS NOT NULL AND status <> 3);";
+
+/*
  * linked: the attachment's row is known to be in the other database; what is not is looked into at
  * the next start.
  */
@@ -106,9 +119,25 @@ static const char media_1[] =
 	"	linked INTEGER NOT NULL, UNIQUE(attachment, variant)) STRICT;"
 	"CREATE INDEX blob_loose ON blob(n) WHERE linked = 0;"
 	"CREATE TABLE chunk(n INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;";
+
+/*
+ * hash: of the bytes so far, as its calculation stands. used_at: seconds since 1970 when somebody
+ * opened it last, or when it came. usage: the bytes of all blobs.
+ */
+static const char media_2[] =
+	"ALTER TABLE blob ADD COLUMN hash BLOB;"
+	"ALTER TABLE blob ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX blob_used ON blob(used_at, n) WHERE variant = 0;"
+	"CREATE TABLE usage(only INTEGER PRIMARY KEY CHECK(only = 1), bytes INTEGER NOT NULL)"
+	"	STRICT;"
+	"INSERT INTO usage SELECT 1, ifnull(sum(size), 0) FROM blob;"
+	"CREATE TRIGGER blob_sized AFTER UPDATE OF size ON blob BEGIN"
+	"	UPDATE usage SET bytes = bytes + new.size - old.size; END;"
+	"CREATE TRIGGER blob_gone AFTER DELETE ON blob BEGIN"
+	"	UPDATE usage SET bytes = bytes - old.size; END;";
 /* clang-format on */
 
-const struct db_migration chat_migrations[] = { { chat_1 } };
+const struct db_migration chat_migrations[] = { { chat_1 }, { chat_2 } };
 const unsigned n_chat_migrations = ARRAY_SIZE(chat_migrations);
-const struct db_migration media_migrations[] = { { media_1 } };
+const struct db_migration media_migrations[] = { { media_1 }, { media_2 } };
 const unsigned n_media_migrations = ARRAY_SIZE(media_migrations);

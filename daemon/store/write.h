@@ -178,13 +178,24 @@ int store_setting_put(struct store *s, const char *name, const char *value);
 /* Attachments. */
 int store_attachment_set_status(
 	struct store *s, const char *attachment_id, enum attachment_status status);
+int store_attachment_want(struct store *s, const char *attachment_id, enum attachment_status status,
+	enum attachment_priority priority);
 int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress);
 int store_attachment_set_stored(
 	struct store *s, const char *attachment_id, enum attachment_variant v, bool stored);
 int store_attachment_set_remote(
 	struct store *s, const char *attachment_id, const char *url, const char *preview_url);
 
-/* Those that are on their way, or whose preview is not here: the work of the transfer queue. */
+/*
+ * Takes the full bytes of a READY one that can be fetched again out of the media database: it is
+ * WAITING then, with its preview. -ENOENT: it is none of these.
+ */
+int store_attachment_evict(struct store *s, const char *attachment_id);
+
+/*
+ * Those that are on their way, or whose preview is not here: the work of the transfer queue, by
+ * priority and then by id.
+ */
 int store_attachment_moving(struct store *s, store_attachment_fn fn, void *userdata);
 int64_t store_attachment_count_moving(struct store *s);
 
@@ -201,6 +212,37 @@ int store_media_set_etag(
 	struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag);
 int store_media_set_slot(
 	struct store *s, const char *attachment_id, enum attachment_variant v, const char *slot);
+
+/*
+ * How the calculation of the hash of a blob's bytes stands, at most 256 bytes; goes away with
+ * store_media_truncate. Reading: -ENOENT when it is not there in this size.
+ */
+int store_media_set_hash(struct store *s, const char *attachment_id, enum attachment_variant v,
+	const void *state, size_t size);
+int store_media_get_hash(struct store *s, const char *attachment_id, enum attachment_variant v,
+	void *ret_state, size_t size);
+
+/*
+ * Somebody opened the bytes at this time, in seconds since 1970. A day's further uses are not told.
+ */
+int store_media_set_used(
+	struct store *s, const char *attachment_id, enum attachment_variant v, int64_t used_at);
+
+/* Bytes of all blobs. */
+int64_t store_media_total(struct store *s);
+
+/*
+ * Full bytes in the order in which they were used last, after the one used at `after_at` with the
+ * number `after_n` (both 0: from the start).
+ */
+struct store_media_use {
+	const char *attachment_id;
+	int64_t used_at, n, size;
+};
+
+typedef int (*store_media_use_fn)(void *userdata, const struct store_media_use *u);
+int store_media_by_use(struct store *s, int64_t after_at, int64_t after_n, int64_t limit,
+	store_media_use_fn fn, void *userdata);
 
 /* Owned copies, NULL when there is none. */
 char *store_media_get_etag(struct store *s, const char *attachment_id, enum attachment_variant v);

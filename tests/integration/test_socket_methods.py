@@ -240,6 +240,8 @@ def test_a_photo_comes_whole(client):
     client.call("attachments.download", attachment_id="p1")
     while client.call("attachments.get", attachment_id="p1")["status"] != "READY":
         client.next_change()
+    assert client.call("attachments.cancel", attachment_id="p1")["status"] == "READY"
+    fails(client, "not_found", "attachments.cancel", attachment_id="none")
     opened = client.call("attachments.open", attachment_id="p1")
     assert opened["size"] == 700000 and len(client.fds) == 1
     data = os.pread(client.fds[0], 1 << 20, 0)

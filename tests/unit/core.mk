@@ -16,12 +16,14 @@ repository_fixture = tests/unit/repository-fixture.c tests/unit/repository-fixtu
 unit_tests += \
 	tests/unit/test-outbox \
 	tests/unit/test-presence \
-	tests/unit/test-repository
+	tests/unit/test-repository \
+	tests/unit/test-transfer
 tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c $(repository_fixture)
 tests_unit_test_outbox_LDADD = $(repository_test_libs)
 tests_unit_test_presence_SOURCES = tests/unit/test-presence.c $(repository_fixture)
 tests_unit_test_presence_LDADD = $(repository_test_libs)
 tests_unit_test_repository_SOURCES = tests/unit/test-repository.c $(repository_fixture)
 tests_unit_test_repository_LDADD = $(repository_test_libs)
+tests_unit_test_transfer_LDADD = $(repository_test_libs)
 
 EXTRA_DIST += tests/unit/temporary.h

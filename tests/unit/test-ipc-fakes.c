@@ -470,6 +470,13 @@ int transfer_download(struct repository *r, const char *attachment_id, struct fa
 	return failure_set(ret_failure, FAILURE_NOT_FOUND, "no such attachment");
 }
 
+int transfer_cancel(struct repository *r, const char *attachment_id, struct failure *ret_failure)
+{
+	if (attachment_id[0] == 'a')
+		return 0;
+	return failure_set(ret_failure, FAILURE_NOT_FOUND, "no such attachment");
+}
+
 int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v,
 	int *ret_fd, int64_t *ret_size, struct failure *ret_failure)
 {

@@ -97,6 +97,7 @@ static void every_method_answers_as_described(void **state)
 	works("messages.search", "{\"query\":\"x y\",\"chat_id\":\"c1\",\"limit\":200}");
 	works("attachments.get", "{\"attachment_id\":\"a1\"}");
 	works("attachments.download", "{\"attachment_id\":\"a1\"}");
+	works("attachments.cancel", "{\"attachment_id\":\"a1\"}");
 	works("attachments.open", "{\"attachment_id\":\"a1\"}");
 	works("attachments.read", "{\"attachment_id\":\"a1\"}");
 	works("users.get", "{\"user_id\":\"ana\"}");
@@ -188,6 +189,7 @@ static void failures_have_their_codes(void **state)
 		CHAT_ERROR_NOT_FOUND);
 	fails("attachments.get", "{\"attachment_id\":\"x\"}", CHAT_ERROR_NOT_FOUND);
 	fails("attachments.download", "{\"attachment_id\":\"x\"}", CHAT_ERROR_NOT_FOUND);
+	fails("attachments.cancel", "{\"attachment_id\":\"x\"}", CHAT_ERROR_NOT_FOUND);
 	fails("attachments.open", "{\"attachment_id\":\"x\"}", CHAT_ERROR_NOT_FOUND);
 	fails("attachments.read", "{\"attachment_id\":\"x\"}", CHAT_ERROR_NOT_FOUND);
 	fails("users.get", "{\"user_id\":\"nobody\"}", CHAT_ERROR_NOT_FOUND);

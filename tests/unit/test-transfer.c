@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The transfer queue on a made-up network: whose turn it is, and what stops and starts it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "repository/repository.h"
+#include "service/fake/fake.h"
+#include "store/write.h"
+#include "temporary.h"
+
+#define GUARD_US 20000000 /* a test that waits so long has failed */
+#define PHOTOS 8
+#define SIZE 400000
+
+struct fixture {
+	char directory[PATH_MAX];
+	struct event_loop *loop;
+	struct loop_timer *guard;
+	struct barrier *barrier;
+	struct store *store;
+	struct service *service;
+	struct repository *repository;
+	bool signed_in;
+	unsigned most, progress_told;
+	char order[256]; /* the photos in the order in which their full bytes came */
+};
+
+static void on_guard(void *userdata)
+{
+	fail_msg("waited too long");
+}
+
+static void write_world(FILE *f)
+{
+	fputs("{\"user\":{\"id\":\"me\",\"name\":\"Me\"},\"users\":[{\"id\":\"ana\",\"name\":"
+	      "\"Ana\"}],\"chats\":[{\"id\":\"c1\",\"user_id\":\"ana\",\"messages\":[",
+		f);
+	for (int i = 1; i <= PHOTOS; i++)
+		fprintf(f,
+			"%s{\"id\":\"m%d\",\"from\":\"ana\",\"text\":\"\",\"created_at\":%d,"
+			"\"attachments\":[{\"id\":\"x%d\",\"name\":\"p.jpg\",\"generate\":%d,"
+			"\"preview_generate\":5000}]}",
+			i > 1 ? "," : "", i, i, i, SIZE);
+	fputs("]}],\"behaviour\":{\"ack_ms\":1}}", f);
+}
+
+static void on_progress(void *userdata, const struct attachment *a)
+{
+	struct fixture *f = userdata;
+
+	f->progress_told++;
+}
+
+static const struct repository_observer observer = { .on_transfer_progress = on_progress };
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct json_error error;
+	char path[PATH_MAX];
+	FILE *file;
+
+	temporary_make(f->directory);
+	snprintf(path, sizeof(path), "%.4000s/world.json", f->directory);
+	file = fopen(path, "w");
+	write_world(file);
+	fclose(file);
+	f->loop = event_loop_new();
+	f->guard = loop_timer_new(f->loop, on_guard, f);
+	loop_timer_start_us(f->guard, GUARD_US);
+	f->barrier = barrier_new(f->loop);
+	assert_int_equal(store_open(NULL, NULL, f->barrier, &f->store), 0);
+	f->service = fake_service_new(f->loop, path, &error);
+	assert_non_null(f->service);
+	assert_int_equal(repository_new(
+				 &(struct repository_options){
+					 .loop = f->loop,
+					 .barrier = f->barrier,
+					 .store = f->store,
+					 .service = f->service,
+					 .preview_helper = "/nonexistent",
+					 .seed = 1,
+				 },
+				 &f->repository),
+		0);
+	repository_add_observer(f->repository, &observer, f);
+	repository_start(f->repository);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	repository_free(f->repository);
+	service_free(f->service);
+	store_close(f->store);
+	barrier_free(f->barrier);
+	loop_timer_free(f->guard);
+	event_loop_free(f->loop);
+	temporary_remove(f->directory);
+	free(f);
+	return 0;
+}
+
+static void on_signed_in(void *userdata, const struct failure *failure)
+{
+	assert_null(failure);
+	((struct fixture *)userdata)->signed_in = true;
+}
+
+static void set_policy(struct fixture *f, unsigned max_active, enum auto_download a)
+{
+	transfers_set_policy(f->repository,
+		&(struct transfer_policy){ .max_active = max_active, .auto_download = a });
+}
+
+struct seen {
+	enum attachment_status status;
+	bool full, preview;
+	int64_t progress;
+};
+
+static int keep(void *userdata, const struct attachment *a)
+{
+	*(struct seen *)userdata =
+		(struct seen){ a->status, a->full_stored, a->preview_stored, a->progress };
+	return 0;
+}
+
+static struct seen look(struct fixture *f, int photo)
+{
+	struct seen seen = { 0 };
+	char id[16];
+
+	snprintf(id, sizeof(id), "x%d", photo);
+	store_attachment_get(f->store, id, keep, &seen);
+	return seen;
+}
+
+static void note(struct fixture *f)
+{
+	unsigned running = fake_service_count_running(f->service, FAKE_DOWNLOAD);
+	char name[16];
+
+	if (running > f->most)
+		f->most = running;
+	for (int i = 1; i <= PHOTOS; i++) {
+		snprintf(name, sizeof(name), "%d ", i);
+		if (look(f, i).full && !strstr(f->order, name))
+			strncat(f->order, name, sizeof(f->order) - strlen(f->order) - 1);
+	}
+}
+
+static void turn(struct fixture *f)
+{
+	event_loop_turn(f->loop, true);
+	note(f);
+}
+
+static void go_live(struct fixture *f)
+{
+	struct repository_status s;
+
+	account_login(f->repository, "https://chat.example", "me", "secret", on_signed_in, f);
+	do {
+		turn(f);
+		repository_get_status(f->repository, &s);
+	} while (s.connection.state != SESSION_LIVE);
+}
+
+static unsigned count(struct fixture *f, enum attachment_status status, bool preview)
+{
+	unsigned n = 0;
+
+	for (int i = 1; i <= PHOTOS; i++)
+		n += look(f, i).status == status && look(f, i).preview == preview;
+	return n;
+}
+
+static void wait_count(struct fixture *f, enum attachment_status status, unsigned n)
+{
+	while (count(f, status, true) != n)
+		turn(f);
+}
+
+static void ask(struct fixture *f, int photo)
+{
+	struct failure failure;
+	char id[16];
+
+	snprintf(id, sizeof(id), "x%d", photo);
+	assert_int_equal(transfer_download(f->repository, id, &failure), 0);
+}
+
+static void cancel(struct fixture *f, int photo)
+{
+	struct failure failure;
+	char id[16];
+
+	snprintf(id, sizeof(id), "x%d", photo);
+	assert_int_equal(transfer_cancel(f->repository, id, &failure), 0);
+}
+
+static void test_at_most_so_many_move_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 3, AUTO_DOWNLOAD_ALWAYS);
+	go_live(f);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+	assert_int_equal(f->most, 3);
+	assert_int_equal(store_attachment_count_moving(f->store), 0);
+}
+
+static void test_previews_come_before_full_bytes(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	go_live(f);
+	while (!f->order[0])
+		turn(f);
+	for (int i = 1; i <= PHOTOS; i++)
+		assert_true(look(f, i).preview);
+}
+
+static void test_never_leaves_all_but_previews_to_the_user(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 4, AUTO_DOWNLOAD_NEVER);
+	go_live(f);
+	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
+	ask(f, 5);
+	wait_count(f, ATTACHMENT_READY, 1);
+	assert_string_equal(f->order, "5 ");
+}
+
+static void test_a_metered_network_is_spared(void **state)
+{
+	struct fixture *f = *state;
+
+	transfers_set_metered(f->repository, true);
+	go_live(f);
+	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
+}
+
+static void test_a_network_that_becomes_metered_stops_what_nobody_asked_for(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 1, AUTO_DOWNLOAD_UNMETERED);
+	go_live(f);
+	while (!f->order[0])
+		turn(f);
+	ask(f, 7);
+	transfers_set_metered(f->repository, true);
+	while (!look(f, 7).full)
+		turn(f);
+	for (int i = 0; i < 20; i++)
+		event_loop_turn(f->loop, false);
+	assert_int_equal(fake_service_count_running(f->service, FAKE_DOWNLOAD), 0);
+	assert_int_equal(count(f, ATTACHMENT_READY, true), 2);
+	transfers_set_metered(f->repository, false);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+}
+
+static void test_the_user_does_not_wait_behind_others(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	go_live(f);
+	while (!f->order[0])
+		turn(f);
+	fake_service_stall(f->service, FAKE_DOWNLOAD, true);
+	for (int i = 0; i < 50; i++)
+		event_loop_turn(f->loop, false);
+	ask(f, 8);
+	ask(f, 6);
+	for (int i = 0; i < 50; i++)
+		event_loop_turn(f->loop, false);
+	fake_service_stall(f->service, FAKE_DOWNLOAD, false);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+	assert_memory_equal(f->order + 2, "6 8 ", 4);
+	assert_int_equal(f->most, 1);
+}
+
+static void test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has(void **state)
+{
+	struct fixture *f = *state;
+	unsigned calls;
+
+	set_policy(f, 1, AUTO_DOWNLOAD_NEVER);
+	go_live(f);
+	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
+	ask(f, 1);
+	ask(f, 2);
+	while (look(f, 1).progress == 0)
+		turn(f);
+	cancel(f, 1);
+	wait_count(f, ATTACHMENT_READY, 1);
+	assert_string_equal(f->order, "2 ");
+	assert_int_equal(look(f, 1).status, ATTACHMENT_WAITING);
+	assert_true(store_media_size(f->store, "x1", VARIANT_FULL) > 0);
+	calls = fake_service_count_calls(f->service, FAKE_DOWNLOAD);
+	ask(f, 1);
+	wait_count(f, ATTACHMENT_READY, 2);
+	assert_int_equal(fake_service_count_calls(f->service, FAKE_DOWNLOAD), calls + 1);
+}
+
+static void test_however_many_ask_it_is_moved_once(void **state)
+{
+	struct fixture *f = *state;
+	unsigned calls;
+
+	set_policy(f, 4, AUTO_DOWNLOAD_NEVER);
+	go_live(f);
+	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
+	calls = fake_service_count_calls(f->service, FAKE_DOWNLOAD);
+	for (int i = 0; i < 5; i++) {
+		ask(f, 3);
+		turn(f);
+	}
+	wait_count(f, ATTACHMENT_READY, 1);
+	ask(f, 3);
+	for (int i = 0; i < 20; i++)
+		event_loop_turn(f->loop, false);
+	assert_int_equal(fake_service_count_calls(f->service, FAKE_DOWNLOAD), calls + 1);
+	assert_in_range(f->progress_told, 1, 2);
+}
+
+static void test_a_preview_that_is_not_there_does_not_stop_the_photo(void **state)
+{
+	struct fixture *f = *state;
+	struct problem p = { .class = PROBLEM_PERMANENT, .status = 404, .title = (char *)"gone" };
+
+	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	fake_service_fail(f->service, FAKE_DOWNLOAD, PHOTOS, 0, &p);
+	go_live(f);
+	while (count(f, ATTACHMENT_READY, false) != PHOTOS)
+		turn(f);
+}
+
+static void test_a_wish_survives_the_session(void **state)
+{
+	struct fixture *f = *state;
+	struct problem p = { .class = PROBLEM_TRANSIENT, .title = (char *)"no answer" };
+
+	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	fake_service_fail(f->service, FAKE_DOWNLOAD, 1, 2000, &p);
+	go_live(f);
+	ask(f, 4);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+	assert_memory_equal(f->order, "4 ", 2);
+}
+
+static void test_what_is_not_there_cannot_be_cancelled(void **state)
+{
+	struct fixture *f = *state;
+	struct failure failure;
+
+	set_policy(f, 4, AUTO_DOWNLOAD_ALWAYS);
+	go_live(f);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+	cancel(f, 1);
+	assert_int_equal(look(f, 1).status, ATTACHMENT_READY);
+	assert_int_equal(transfer_cancel(f->repository, "none", &failure), -ENOENT);
+	assert_int_equal(failure.kind, FAILURE_NOT_FOUND);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_at_most_so_many_move_at_once),
+		TEST(test_previews_come_before_full_bytes),
+		TEST(test_never_leaves_all_but_previews_to_the_user),
+		TEST(test_a_metered_network_is_spared),
+		TEST(test_a_network_that_becomes_metered_stops_what_nobody_asked_for),
+		TEST(test_the_user_does_not_wait_behind_others),
+		TEST(test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has),
+		TEST(test_however_many_ask_it_is_moved_once),
+		TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
+		TEST(test_a_wish_survives_the_session),
+		TEST(test_what_is_not_there_cannot_be_cancelled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
