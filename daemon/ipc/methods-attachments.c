@@ -216,6 +216,8 @@ static void on_read(struct request *rq)
 		store, p->attachment_id, state.variant, p->offset, bytes, (size_t)p->length);
 	if (n < 0)
 		return fail(rq, (int)n);
+	if (p->offset == 0)
+		transfer_note_use(rq->api->repository, p->attachment_id, state.variant);
 	request_reply(rq,
 		encode_piece(bytes, (size_t)n, p->offset,
 			store_media_size(store, p->attachment_id, state.variant)));

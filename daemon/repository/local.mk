@@ -12,6 +12,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/presence.c \
 	daemon/repository/receipts.c \
 	daemon/repository/repository.c daemon/repository/repository.h \
+	daemon/repository/retention.c \
 	daemon/repository/room.c \
 	daemon/repository/search.c \
 	daemon/repository/session.c \

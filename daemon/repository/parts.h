@@ -121,6 +121,13 @@ struct search {
 	struct search_waits waits; /* for the rest of it */
 };
 
+/* What is looked through for what may go. */
+struct retention {
+	struct retention_policy policy;
+	struct loop_timer *slice;
+	int64_t used_at, n; /* looked at up to here in this round */
+};
+
 struct history_load;
 TAILQ_HEAD(history_loads, history_load);
 
@@ -139,6 +146,7 @@ struct repository {
 	struct receipts receipts;
 	struct presence presence;
 	struct transfers transfers;
+	struct retention retention;
 	struct search search;
 	struct history_loads history_loads;
 	struct lobby_calls lobby_calls;
@@ -167,6 +175,8 @@ int transfers_init(struct repository *r, uint64_t seed);
 void transfers_done(struct repository *r);
 void search_init(struct repository *r);
 void search_done(struct repository *r);
+int retention_init(struct repository *r);
+void retention_done(struct repository *r);
 void room_done(struct repository *r);
 void lobby_done(struct repository *r);
 
@@ -259,6 +269,9 @@ void search_give_up(struct repository *r);
 
 void transfers_session_began(struct repository *r);
 void transfers_schedule(struct repository *r);
+
+/* Bytes have come: look, in an idle moment, whether others have to go. */
+void retention_schedule(struct repository *r);
 
 /* Decides, before a message is stored, what is to be fetched of its attachments by itself. */
 void transfers_plan(struct repository *r, struct message *m, bool live);

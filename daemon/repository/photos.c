@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Photos on their way into a message. Each goes through chatd-preview, one after another; what
- * comes back is stored, and the message with it in the same turn: its bytes are committed first.
- * Nobody has been told of the message before.
+ * comes back is stored piece by piece, and the message with the last of them: its bytes are
+ * committed first. Nobody has been told of the message before.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -16,16 +15,21 @@
 #include "preview/preview.h"
 #include "repository/parts.h"
 
+#define PIECE_SIZE (1u << 20)
+
 struct prepared {
 	int fd; /* what the frontend gave */
 	char *name;
+	char id[UUID_STRING_SIZE];    /* of the attachment it becomes */
 	struct preview_result result; /* valid once done */
+	int64_t stored[2];            /* bytes of each variant */
 	bool done;
 };
 
 struct import {
 	struct repository *repository;
 	struct preview *preview;
+	struct loop_timer *step; /* stores the next piece, in a turn of its own */
 	char message_id[ID_SIZE];
 	char *chat_id, *user_id, *text;
 	int64_t created_at;
@@ -52,6 +56,7 @@ static struct import *import_free(struct import *i)
 		}
 	}
 	preview_cancel(i->preview);
+	loop_timer_free(i->step);
 	free(i->chat_id);
 	free(i->user_id);
 	free(i->text);
@@ -59,40 +64,60 @@ static struct import *import_free(struct import *i)
 	return NULL;
 }
 
+/* What was stored of a message that will not be. */
+static void drop_bytes(struct import *i)
+{
+	for (size_t n = 0; n < i->n_photos; n++)
+		if (i->photos[n].done) {
+			store_media_drop(i->repository->store, i->photos[n].id, VARIANT_FULL);
+			store_media_drop(i->repository->store, i->photos[n].id, VARIANT_PREVIEW);
+		}
+}
+
 static void import_end(struct import *i, const struct failure *f)
 {
+	if (f)
+		drop_bytes(i);
 	TAILQ_REMOVE(&i->repository->transfers.imports, i, entry);
 	i->fn(i->userdata, f, f ? NULL : i->message_id);
 	import_free(i);
 }
 
-static int store_bytes(
-	struct store *s, const char *attachment_id, enum attachment_variant v, int fd, int64_t size)
+static bool is_stored(const struct prepared *p)
 {
-	uint8_t *bytes;
+	return p->stored[VARIANT_FULL] == p->result.full_size &&
+		p->stored[VARIANT_PREVIEW] == p->result.preview_size;
+}
+
+/* One piece of what is not stored yet of a photo. */
+static int store_piece(struct store *s, struct prepared *p)
+{
+	enum attachment_variant v =
+		p->stored[VARIANT_FULL] < p->result.full_size ? VARIANT_FULL : VARIANT_PREVIEW;
+	int fd = v == VARIANT_FULL ? p->result.full_fd : p->result.preview_fd;
+	_cleanup_free_ uint8_t *piece = malloc(PIECE_SIZE);
+	ssize_t n;
 	int r;
 
-	if (size <= 0)
-		return -EINVAL;
-	bytes = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	r = store_media_append(s, attachment_id, v, bytes, (size_t)size, false);
-	munmap(bytes, (size_t)size);
+	if (!piece)
+		return -ENOMEM;
+	n = pread(fd, piece, PIECE_SIZE, p->stored[v]);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	r = store_media_append(s, p->id, v, piece, (size_t)n, false);
+	if (r == 0 && p->stored[v] == 0)
+		r = store_media_set_used(s, p->id, v, clock_wall_ms() / 1000);
+	p->stored[v] += n;
 	return r;
 }
 
-static int add_photo(struct import *i, struct prepared *p, struct message *m)
+static int add_photo(struct prepared *p, struct message *m)
 {
-	struct store *store = i->repository->store;
 	struct attachment *a = message_add_attachment(m);
-	char id[UUID_STRING_SIZE];
-	int e;
 
 	if (!a)
 		return -ENOMEM;
-	uuid7_generate(id);
-	a->id = strdup(id);
+	a->id = strdup(p->id);
 	a->mime = strdup(p->result.mime);
 	a->sha256 = strdup(p->result.sha256);
 	a->name = p->name ? strdup(p->name) : NULL;
@@ -105,10 +130,7 @@ static int add_photo(struct import *i, struct prepared *p, struct message *m)
 	a->status = ATTACHMENT_UPLOADING;
 	a->priority = PRIORITY_OUTGOING;
 	a->outgoing = a->full_stored = a->preview_stored = true;
-	e = store_bytes(store, id, VARIANT_FULL, p->result.full_fd, a->size);
-	return e < 0
-		? e
-		: store_bytes(store, id, VARIANT_PREVIEW, p->result.preview_fd, a->preview_size);
+	return 0;
 }
 
 static int store_import(struct import *i, struct failure *f)
@@ -117,7 +139,7 @@ static int store_import(struct import *i, struct failure *f)
 	int e = 0;
 
 	for (size_t n = 0; n < i->n_photos && e == 0; n++)
-		e = add_photo(i, &i->photos[n], &m);
+		e = add_photo(&i->photos[n], &m);
 	m.id = i->message_id;
 	m.chat_id = i->chat_id;
 	m.user_id = i->repository->account.user_id;
@@ -154,6 +176,31 @@ static void describe(struct failure *f, enum preview_error error)
 	}
 }
 
+/*
+ * A large photo takes many turns, which the rest of the daemon has its share of. Its bytes are
+ * loose until the message is stored: an end of the process in between leaves nothing behind.
+ */
+static void on_step(void *userdata)
+{
+	struct import *i = userdata;
+	struct prepared *p = &i->photos[i->next];
+	struct failure f;
+	int e = store_piece(i->repository->store, p);
+
+	if (e < 0) {
+		failure_from_errno(&f, e);
+		import_end(i, &f);
+	} else if (!is_stored(p)) {
+		loop_timer_start_us(i->step, 0);
+	} else {
+		closep(&p->result.full_fd);
+		closep(&p->result.preview_fd);
+		p->result.full_fd = p->result.preview_fd = -1;
+		i->next++;
+		import_next(i);
+	}
+}
+
 static void on_preview(
 	void *userdata, const enum preview_error *error, struct preview_result *result)
 {
@@ -170,8 +217,8 @@ static void on_preview(
 	p->result = *result;
 	p->done = true;
 	result->full_fd = result->preview_fd = -1;
-	i->next++;
-	import_next(i);
+	uuid7_generate(p->id);
+	loop_timer_start_us(i->step, 0);
 }
 
 static void import_next(struct import *i)
@@ -260,8 +307,11 @@ void photos_import(
 		return;
 	}
 	*i = (struct import){ .repository = r, .fn = fn, .userdata = userdata };
+	i->step = loop_timer_new(r->loop, on_step, i);
 	TAILQ_INSERT_TAIL(&r->transfers.imports, i, entry);
-	if (import_fill(i, m, &f) < 0)
+	if (!i->step)
+		failure_from_errno(&f, -ENOMEM);
+	if (!i->step || import_fill(i, m, &f) < 0)
 		import_end(i, &f);
 	else
 		import_next(i);

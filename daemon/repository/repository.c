@@ -119,6 +119,7 @@ static int build(struct repository *r, const struct repository_options *o)
 	e = e < 0 ? e : receipts_init(r);
 	e = e < 0 ? e : presence_init(r);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
+	e = e < 0 ? e : retention_init(r);
 	return e < 0 ? e : account_init(r);
 }
 
@@ -144,6 +145,7 @@ void repository_start(struct repository *r)
 
 	if (e < 0)
 		log_warning("cannot look through the stored photos: %s", strerror(-e));
+	retention_schedule(r);
 	if (!r->account.signed_in)
 		return;
 	if (r->account.refused)
@@ -164,6 +166,7 @@ struct repository *repository_free(struct repository *r)
 	room_done(r);
 	lobby_done(r);
 	transfers_done(r);
+	retention_done(r);
 	receipts_done(r);
 	outbox_done(r);
 	presence_done(r);

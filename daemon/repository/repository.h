@@ -255,6 +255,18 @@ void transfers_set_policy(struct repository *r, const struct transfer_policy *p)
  */
 void transfers_set_metered(struct repository *r, bool metered);
 
+/* 0: no limit. */
+struct retention_policy {
+	int64_t media_bytes; /* of all photos and previews */
+	int64_t media_days;  /* since a photo was opened last */
+};
+
+/* The default is 2 GiB and no limit of days. Effective in the next idle moment. */
+void retention_set_policy(struct repository *r, const struct retention_policy *p);
+
+/* The bytes were looked at: they go after those that were not. */
+void transfer_note_use(struct repository *r, const char *attachment_id, enum attachment_variant v);
+
 /*
  * Asks for the full bytes; returns at once, follow attachment.updated. No effect when they are here
  * or coming.

@@ -129,10 +129,12 @@ static void finish_download(struct transfer_job *j)
 		return;
 	}
 	e = store_end_of_download(j);
-	if (e < 0)
+	if (e < 0) {
 		job_take_store_error(j, e);
-	else
+	} else {
+		retention_schedule(j->repository);
 		job_succeed(j);
+	}
 }
 
 static void on_downloaded(void *userdata, const struct problem *p)

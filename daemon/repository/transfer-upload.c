@@ -28,6 +28,7 @@ static void on_described(void *userdata, const struct problem *p, struct attachm
 		return;
 	}
 	outbox_schedule(r, true);
+	retention_schedule(r);
 	job_succeed(j);
 }
 

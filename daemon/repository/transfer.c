@@ -152,6 +152,11 @@ int transfer_cancel(struct repository *r, const char *attachment_id, struct fail
 	return 0;
 }
 
+void transfer_note_use(struct repository *r, const char *attachment_id, enum attachment_variant v)
+{
+	store_media_set_used(r->store, attachment_id, v, clock_wall_ms() / 1000);
+}
+
 int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v,
 	int *ret_fd, int64_t *ret_size, struct failure *f)
 {
@@ -166,6 +171,6 @@ int transfer_open(struct repository *r, const char *attachment_id, enum attachme
 	e = media_open(r->store, attachment_id, v, ret_fd, ret_size);
 	if (e < 0)
 		return failure_from_errno(f, e);
-	store_media_set_used(r->store, attachment_id, v, clock_wall_ms() / 1000);
+	transfer_note_use(r, attachment_id, v);
 	return 0;
 }

@@ -153,6 +153,11 @@ int media_delete(struct store *s, const char *attachment_id, enum attachment_var
 	return r < 0 ? r : 0;
 }
 
+int store_media_drop(struct store *s, const char *attachment_id, enum attachment_variant v)
+{
+	return media_delete(s, attachment_id, v);
+}
+
 int store_media_set_etag(
 	struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag)
 {

@@ -477,6 +477,10 @@ int transfer_cancel(struct repository *r, const char *attachment_id, struct fail
 	return failure_set(ret_failure, FAILURE_NOT_FOUND, "no such attachment");
 }
 
+void transfer_note_use(struct repository *r, const char *attachment_id, enum attachment_variant v)
+{
+}
+
 int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v,
 	int *ret_fd, int64_t *ret_size, struct failure *ret_failure)
 {

@@ -376,6 +376,57 @@ static void test_what_is_not_there_cannot_be_cancelled(void **state)
 	assert_int_equal(failure.kind, FAILURE_NOT_FOUND);
 }
 
+static int use(struct fixture *f, int photo, int64_t when)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "x%d", photo);
+	return store_media_set_used(f->store, id, VARIANT_FULL, when);
+}
+
+static void test_the_photos_not_opened_for_longest_make_room(void **state)
+{
+	struct fixture *f = *state;
+	int64_t now = 1700000000;
+
+	set_policy(f, 4, AUTO_DOWNLOAD_ALWAYS);
+	go_live(f);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+	assert_int_equal(store_media_total(f->store), PHOTOS * (SIZE + 5000));
+	for (int i = 1; i <= PHOTOS; i++)
+		use(f, i, now - (i % 4) * 200000 - i);
+	retention_set_policy(f->repository,
+		&(struct retention_policy){ .media_bytes = 6 * SIZE + PHOTOS * 5000 });
+	wait_count(f, ATTACHMENT_WAITING, 2);
+	assert_int_equal(look(f, 7).status, ATTACHMENT_WAITING);
+	assert_int_equal(look(f, 3).status, ATTACHMENT_WAITING);
+	assert_true(look(f, 3).preview && !look(f, 3).full);
+	assert_int_equal(store_media_total(f->store), 6 * SIZE + PHOTOS * 5000);
+	ask(f, 3);
+	while (!look(f, 3).full)
+		turn(f);
+	while (count(f, ATTACHMENT_WAITING, true) != 2)
+		turn(f);
+	assert_int_equal(look(f, 3).status, ATTACHMENT_READY);
+	assert_int_equal(look(f, 6).status, ATTACHMENT_WAITING);
+}
+
+static void test_days_count_whatever_the_space(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 4, AUTO_DOWNLOAD_ALWAYS);
+	go_live(f);
+	wait_count(f, ATTACHMENT_READY, PHOTOS);
+	use(f, 2, 1700000000);
+	retention_set_policy(f->repository, &(struct retention_policy){ .media_days = 30 });
+	wait_count(f, ATTACHMENT_WAITING, 1);
+	assert_false(look(f, 2).full);
+	for (int i = 0; i < 20; i++)
+		event_loop_turn(f->loop, false);
+	assert_int_equal(count(f, ATTACHMENT_READY, true), PHOTOS - 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -392,6 +443,8 @@ int main(void)
 		TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
 		TEST(test_a_wish_survives_the_session),
 		TEST(test_what_is_not_there_cannot_be_cancelled),
+		TEST(test_the_photos_not_opened_for_longest_make_room),
+		TEST(test_days_count_whatever_the_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

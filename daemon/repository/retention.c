@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Media that nobody has opened for long make room, one photo a turn, in idle moments. Only what can
+ * be fetched again goes; its preview stays.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "repository/parts.h"
+
+#define MEDIA_BYTES (INT64_C(2) << 30)
+#define IDLE_US 500000
+#define LOOK_AT 32
+#define DAY_S INT64_C(86400)
+
+struct look {
+	struct repository *repository;
+	int64_t used_at, n; /* of the last one looked at */
+	int64_t before;     /* what was used before this goes whatever the space */
+	bool over;          /* there is too much */
+	unsigned seen;
+	char id[ID_SIZE]; /* what goes next; "" when there is none */
+};
+
+static int is_replaceable(void *userdata, const struct attachment *a)
+{
+	return a->url && a->full_stored && a->status == ATTACHMENT_READY ? 1 : 0;
+}
+
+static int consider(void *userdata, const struct store_media_use *u)
+{
+	struct look *l = userdata;
+
+	l->seen++;
+	l->used_at = u->used_at;
+	l->n = u->n;
+	if (!l->over && u->used_at >= l->before)
+		return -ECANCELED;
+	if (store_attachment_get(l->repository->store, u->attachment_id, is_replaceable, NULL) <= 0)
+		return 0;
+	snprintf(l->id, sizeof(l->id), "%s", u->attachment_id);
+	return -ECANCELED;
+}
+
+/* Looks at a few at a time; what cannot go is not looked at twice in a round. */
+static void on_slice(void *userdata)
+{
+	struct repository *r = userdata;
+	struct retention *t = &r->retention;
+	struct look l = { .repository = r, .used_at = t->used_at, .n = t->n };
+	int e;
+
+	if (t->policy.media_days > 0)
+		l.before = clock_wall_ms() / 1000 - t->policy.media_days * DAY_S;
+	l.over = t->policy.media_bytes > 0 && store_media_total(r->store) > t->policy.media_bytes;
+	e = store_media_by_use(r->store, t->used_at, t->n, LOOK_AT, consider, &l);
+	t->used_at = l.used_at;
+	t->n = l.n;
+	if (l.id[0])
+		e = store_attachment_evict(r->store, l.id);
+	if (e < 0 && e != -ECANCELED && e != -ENOENT)
+		log_warning("old photos cannot be removed: %s", strerror(-e));
+	else if (l.id[0] || (e == 0 && l.seen == LOOK_AT))
+		loop_timer_start_us(t->slice, 0);
+}
+
+void retention_schedule(struct repository *r)
+{
+	struct retention *t = &r->retention;
+
+	t->used_at = t->n = 0;
+	if (!loop_timer_is_running(t->slice))
+		loop_timer_start_us(t->slice, IDLE_US);
+}
+
+void retention_set_policy(struct repository *r, const struct retention_policy *p)
+{
+	r->retention.policy = *p;
+	retention_schedule(r);
+}
+
+int retention_init(struct repository *r)
+{
+	r->retention.policy = (struct retention_policy){ .media_bytes = MEDIA_BYTES };
+	r->retention.slice = loop_timer_new(r->loop, on_slice, r);
+	return r->retention.slice ? 0 : -ENOMEM;
+}
+
+void retention_done(struct repository *r)
+{
+	r->retention.slice = loop_timer_free(r->retention.slice);
+}
