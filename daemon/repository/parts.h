@@ -86,6 +86,20 @@ struct presence {
 	struct loop_timer *grace;
 };
 
+/* What is fetched of incoming photos without being asked for, beside the previews. */
+enum auto_download {
+	AUTO_DOWNLOAD_NEVER,
+	AUTO_DOWNLOAD_UNMETERED,
+	AUTO_DOWNLOAD_ALWAYS,
+};
+
+#define TRANSFERS_MAX 16
+
+struct transfer_policy {
+	unsigned max_active;
+	enum auto_download auto_download;
+};
+
 struct transfer_job;
 TAILQ_HEAD(transfer_jobs, transfer_job);
 
@@ -119,6 +133,11 @@ struct search {
 	struct loop_deferred slice;
 	struct barrier_effect end; /* of the waiting */
 	struct search_waits waits; /* for the rest of it */
+};
+
+struct retention_policy {
+	int64_t media_bytes; /* of all photos and previews; 0: no limit */
+	int64_t media_days;  /* since a photo was opened last; 0: no limit */
 };
 
 /* What is looked through for what may go. */
@@ -206,6 +225,8 @@ void presence_review(struct repository *r);
 
 /* Reads its settings again. */
 void presence_load(struct repository *r);
+void transfers_load(struct repository *r);
+void retention_load(struct repository *r);
 
 /* A setting as it stands, for the parts that it is about. */
 int64_t setting_integer(struct repository *r, const char *name);

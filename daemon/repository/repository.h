@@ -227,42 +227,11 @@ void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
 
 /* Attachments. */
 
-/* What is fetched of incoming photos without being asked for, beside the previews. */
-enum auto_download {
-	AUTO_DOWNLOAD_NEVER,
-	AUTO_DOWNLOAD_UNMETERED,
-	AUTO_DOWNLOAD_ALWAYS,
-};
-
-const char *auto_download_to_string(enum auto_download a);
-
-/* 0, or -EINVAL. */
-int auto_download_from_string(const char *s, enum auto_download *ret);
-
-#define TRANSFERS_MAX 16
-
-struct transfer_policy {
-	unsigned max_active; /* 1 to TRANSFERS_MAX */
-	enum auto_download auto_download;
-};
-
-/* The default is 4 and UNMETERED. Effective at once. */
-void transfers_set_policy(struct repository *r, const struct transfer_policy *p);
-
 /*
  * Whether traffic costs the user; false until somebody says so. What was begun by itself stops on a
  * metered network, where the policy says so, and goes on when it is not metered any more.
  */
 void transfers_set_metered(struct repository *r, bool metered);
-
-/* 0: no limit. */
-struct retention_policy {
-	int64_t media_bytes; /* of all photos and previews */
-	int64_t media_days;  /* since a photo was opened last */
-};
-
-/* The default is 2 GiB and no limit of days. Effective in the next idle moment. */
-void retention_set_policy(struct repository *r, const struct retention_policy *p);
 
 /* The bytes were looked at: they go after those that were not. */
 void transfer_note_use(struct repository *r, const char *attachment_id, enum attachment_variant v);

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "repository/parts.h"
 
-#define MEDIA_BYTES (INT64_C(2) << 30)
 #define IDLE_US 500000
 #define LOOK_AT 32
 #define DAY_S INT64_C(86400)
@@ -76,17 +75,22 @@ void retention_schedule(struct repository *r)
 		loop_timer_start_us(t->slice, IDLE_US);
 }
 
-void retention_set_policy(struct repository *r, const struct retention_policy *p)
+void retention_load(struct repository *r)
 {
-	r->retention.policy = *p;
+	r->retention.policy = (struct retention_policy){
+		.media_bytes = setting_integer(r, "retention.media_bytes"),
+		.media_days = setting_integer(r, "retention.media_days"),
+	};
 	retention_schedule(r);
 }
 
 int retention_init(struct repository *r)
 {
-	r->retention.policy = (struct retention_policy){ .media_bytes = MEDIA_BYTES };
 	r->retention.slice = loop_timer_new(r->loop, on_slice, r);
-	return r->retention.slice ? 0 : -ENOMEM;
+	if (!r->retention.slice)
+		return -ENOMEM;
+	retention_load(r);
+	return 0;
 }
 
 void retention_done(struct repository *r)

@@ -9,7 +9,17 @@
 
 static const char *const policies[] = { "always", "foreground", NULL };
 
+static const char *const auto_downloads[] = { "never", "unmetered", "always", NULL };
+
 static const struct setting settings[] = {
+	{
+		.name = "auto_download",
+		.type = SETTING_CHOICE,
+		.values = auto_downloads,
+		.initial = "unmetered",
+		.doc = "Whether full photos that come in are fetched without being asked for: "
+		       "never, always, or while the network is not metered. Previews always are.",
+	},
 	{
 		.name = "connection.policy",
 		.type = SETTING_CHOICE,
@@ -29,6 +39,31 @@ static const struct setting settings[] = {
 		.initial = "30",
 		.doc = "How many seconds a foreground session goes on when the last frontend has "
 		       "gone.",
+	},
+	{
+		.name = "retention.media_bytes",
+		.type = SETTING_INTEGER,
+		.min = 0,
+		.max = INT64_C(1) << 50,
+		.initial = "2147483648",
+		.doc = "How many bytes photos may take on the disk; 0: no limit. Beyond it the one "
+		       "opened longest ago goes, and can be fetched again.",
+	},
+	{
+		.name = "retention.media_days",
+		.type = SETTING_INTEGER,
+		.min = 0,
+		.max = 36500,
+		.initial = "0",
+		.doc = "After how many days without being opened a photo goes; 0: never.",
+	},
+	{
+		.name = "transfers.max_active",
+		.type = SETTING_INTEGER,
+		.min = 1,
+		.max = TRANSFERS_MAX,
+		.initial = "4",
+		.doc = "How many photos move at the same time.",
 	},
 	{ 0 },
 };
@@ -134,5 +169,7 @@ int setting_set(struct repository *r, const char *name, const char *value, struc
 	if (e < 0)
 		return failure_from_errno(f, e);
 	presence_load(r);
+	transfers_load(r);
+	retention_load(r);
 	return 0;
 }

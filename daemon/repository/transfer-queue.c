@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "repository/transfer.h"
 
-#define MAX_ACTIVE 4
 #define BACKOFF_BASE_MS 1000
 #define BACKOFF_CAP_MS 300000
 #define PROGRESS_INTERVAL_US 100000
@@ -324,15 +323,27 @@ static void stop_held_back(struct repository *r)
 	transfers_schedule(r);
 }
 
-void transfers_set_policy(struct repository *r, const struct transfer_policy *p)
-{
-	r->transfers.policy = *p;
-	stop_held_back(r);
-}
-
 void transfers_set_metered(struct repository *r, bool metered)
 {
 	r->transfers.metered = metered;
+	stop_held_back(r);
+}
+
+static const char *const auto_download_names[] = {
+	[AUTO_DOWNLOAD_NEVER] = "never",
+	[AUTO_DOWNLOAD_UNMETERED] = "unmetered",
+	[AUTO_DOWNLOAD_ALWAYS] = "always",
+};
+
+/* Where nothing is under way, as at first, this only takes the settings over. */
+void transfers_load(struct repository *r)
+{
+	struct transfers *t = &r->transfers;
+
+	t->policy.max_active = (unsigned)setting_integer(r, "transfers.max_active");
+	for (size_t i = 0; i < ARRAY_SIZE(auto_download_names); i++)
+		if (setting_is(r, "auto_download", auto_download_names[i]))
+			t->policy.auto_download = (enum auto_download)i;
 	stop_held_back(r);
 }
 
@@ -341,10 +352,7 @@ int transfers_init(struct repository *r, uint64_t seed)
 	struct transfers *t = &r->transfers;
 
 	t->pump = (struct barrier_effect){ .fn = on_pump, .userdata = r };
-	t->policy = (struct transfer_policy){
-		.max_active = MAX_ACTIVE,
-		.auto_download = AUTO_DOWNLOAD_UNMETERED,
-	};
+	transfers_load(r);
 	for (size_t i = 0; i < ARRAY_SIZE(t->classes); i++) {
 		backoff_init(&t->classes[i].backoff, BACKOFF_BASE_MS, BACKOFF_CAP_MS, seed + i);
 		t->classes[i].retry = loop_timer_new(r->loop, on_retry, r);

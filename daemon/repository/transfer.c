@@ -9,27 +9,6 @@
 #include "base/clock.h"
 #include "repository/media-open.h"
 
-static const char *const auto_download_names[] = {
-	[AUTO_DOWNLOAD_NEVER] = "never",
-	[AUTO_DOWNLOAD_UNMETERED] = "unmetered",
-	[AUTO_DOWNLOAD_ALWAYS] = "always",
-};
-
-const char *auto_download_to_string(enum auto_download a)
-{
-	return auto_download_names[a];
-}
-
-int auto_download_from_string(const char *s, enum auto_download *ret)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(auto_download_names); i++)
-		if (strcmp(s, auto_download_names[i]) == 0) {
-			*ret = (enum auto_download)i;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 static bool comes_by_itself(const struct repository *r)
 {
 	switch (r->transfers.policy.auto_download) {

@@ -135,17 +135,22 @@ int store_attachment_set_status(
 int store_attachment_want(struct store *s, const char *attachment_id, enum attachment_status status,
 	enum attachment_priority priority)
 {
-	return changed(db_write(s->chat,
-		"UPDATE attachment SET status = ?2, priority = ?3, change = ?4 WHERE id = ?1",
-		"siii", attachment_id, (int64_t)status, (int64_t)priority, next_change(s)));
+	return stamped(s,
+		db_write(s->chat,
+			"UPDATE attachment SET status = ?2, priority = ?3, change = ?4 WHERE id = "
+			"?1",
+			"siii", attachment_id, (int64_t)status, (int64_t)priority,
+			s->last_change + 1));
 }
 
 int store_attachment_evict(struct store *s, const char *attachment_id)
 {
-	int r = changed(db_write(s->chat,
-		"UPDATE attachment SET full_stored = 0, status = 0, progress = 0, priority = 3,"
-		" change = ?2 WHERE id = ?1 AND url IS NOT NULL AND status = 4",
-		"si", attachment_id, next_change(s)));
+	int r = stamped(s,
+		db_write(s->chat,
+			"UPDATE attachment SET full_stored = 0, status = 0, progress = 0,"
+			" priority = 3, change = ?2"
+			" WHERE id = ?1 AND url IS NOT NULL AND status = 4",
+			"si", attachment_id, s->last_change + 1));
 
 	return r < 0 ? r : media_delete(s, attachment_id, VARIANT_FULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The transfer queue on a made-up network: whose turn it is, and what stops and starts it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,10 +116,25 @@ static void on_signed_in(void *userdata, const struct failure *failure)
 	((struct fixture *)userdata)->signed_in = true;
 }
 
-static void set_policy(struct fixture *f, unsigned max_active, enum auto_download a)
+static void set(struct fixture *f, const char *name, const char *value)
 {
-	transfers_set_policy(f->repository,
-		&(struct transfer_policy){ .max_active = max_active, .auto_download = a });
+	struct failure failure;
+
+	assert_int_equal(setting_set(f->repository, name, value, &failure), 0);
+}
+
+static void set_number(struct fixture *f, const char *name, int64_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, n);
+	set(f, name, text);
+}
+
+static void set_policy(struct fixture *f, int max_active, const char *automatic)
+{
+	set_number(f, "transfers.max_active", max_active);
+	set(f, "auto_download", automatic);
 }
 
 struct seen {
@@ -212,7 +228,7 @@ static void test_at_most_so_many_move_at_once(void **state)
 {
 	struct fixture *f = *state;
 
-	set_policy(f, 3, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 3, "always");
 	go_live(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	assert_int_equal(f->most, 3);
@@ -223,7 +239,7 @@ static void test_previews_come_before_full_bytes(void **state)
 {
 	struct fixture *f = *state;
 
-	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 1, "always");
 	go_live(f);
 	while (!f->order[0])
 		turn(f);
@@ -235,7 +251,7 @@ static void test_never_leaves_all_but_previews_to_the_user(void **state)
 {
 	struct fixture *f = *state;
 
-	set_policy(f, 4, AUTO_DOWNLOAD_NEVER);
+	set_policy(f, 4, "never");
 	go_live(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 	ask(f, 5);
@@ -256,7 +272,7 @@ static void test_a_network_that_becomes_metered_stops_what_nobody_asked_for(void
 {
 	struct fixture *f = *state;
 
-	set_policy(f, 1, AUTO_DOWNLOAD_UNMETERED);
+	set_policy(f, 1, "unmetered");
 	go_live(f);
 	while (!f->order[0])
 		turn(f);
@@ -276,7 +292,7 @@ static void test_the_user_does_not_wait_behind_others(void **state)
 {
 	struct fixture *f = *state;
 
-	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 1, "always");
 	go_live(f);
 	while (!f->order[0])
 		turn(f);
@@ -298,7 +314,7 @@ static void test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has(void 
 	struct fixture *f = *state;
 	unsigned calls;
 
-	set_policy(f, 1, AUTO_DOWNLOAD_NEVER);
+	set_policy(f, 1, "never");
 	go_live(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 	ask(f, 1);
@@ -321,7 +337,7 @@ static void test_however_many_ask_it_is_moved_once(void **state)
 	struct fixture *f = *state;
 	unsigned calls;
 
-	set_policy(f, 4, AUTO_DOWNLOAD_NEVER);
+	set_policy(f, 4, "never");
 	go_live(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 	calls = fake_service_count_calls(f->service, FAKE_DOWNLOAD);
@@ -342,7 +358,7 @@ static void test_a_preview_that_is_not_there_does_not_stop_the_photo(void **stat
 	struct fixture *f = *state;
 	struct problem p = { .class = PROBLEM_PERMANENT, .status = 404, .title = (char *)"gone" };
 
-	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 1, "always");
 	fake_service_fail(f->service, FAKE_DOWNLOAD, PHOTOS, 0, &p);
 	go_live(f);
 	while (count(f, ATTACHMENT_READY, false) != PHOTOS)
@@ -354,7 +370,7 @@ static void test_a_wish_survives_the_session(void **state)
 	struct fixture *f = *state;
 	struct problem p = { .class = PROBLEM_TRANSIENT, .title = (char *)"no answer" };
 
-	set_policy(f, 1, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 1, "always");
 	fake_service_fail(f->service, FAKE_DOWNLOAD, 1, 2000, &p);
 	go_live(f);
 	ask(f, 4);
@@ -367,7 +383,7 @@ static void test_what_is_not_there_cannot_be_cancelled(void **state)
 	struct fixture *f = *state;
 	struct failure failure;
 
-	set_policy(f, 4, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 4, "always");
 	go_live(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	cancel(f, 1);
@@ -389,14 +405,13 @@ static void test_the_photos_not_opened_for_longest_make_room(void **state)
 	struct fixture *f = *state;
 	int64_t now = 1700000000;
 
-	set_policy(f, 4, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 4, "always");
 	go_live(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	assert_int_equal(store_media_total(f->store), PHOTOS * (SIZE + 5000));
 	for (int i = 1; i <= PHOTOS; i++)
 		use(f, i, now - (i % 4) * 200000 - i);
-	retention_set_policy(f->repository,
-		&(struct retention_policy){ .media_bytes = 6 * SIZE + PHOTOS * 5000 });
+	set_number(f, "retention.media_bytes", 6 * SIZE + PHOTOS * 5000);
 	wait_count(f, ATTACHMENT_WAITING, 2);
 	assert_int_equal(look(f, 7).status, ATTACHMENT_WAITING);
 	assert_int_equal(look(f, 3).status, ATTACHMENT_WAITING);
@@ -415,11 +430,11 @@ static void test_days_count_whatever_the_space(void **state)
 {
 	struct fixture *f = *state;
 
-	set_policy(f, 4, AUTO_DOWNLOAD_ALWAYS);
+	set_policy(f, 4, "always");
 	go_live(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	use(f, 2, 1700000000);
-	retention_set_policy(f->repository, &(struct retention_policy){ .media_days = 30 });
+	set_number(f, "retention.media_days", 30);
 	wait_count(f, ATTACHMENT_WAITING, 1);
 	assert_false(look(f, 2).full);
 	for (int i = 0; i < 20; i++)
