@@ -36,4 +36,4 @@ libclient/chatclient.pc: libclient/chatclient.pc.in Makefile
 		-e 's|@PACKAGE_VERSION[@]|$(PACKAGE_VERSION)|' \
 		$(top_srcdir)/libclient/chatclient.pc.in > $@.tmp && mv $@.tmp $@
 
-EXTRA_DIST += libclient/chatclient.pc.in libclient/libchatclient.sym
+EXTRA_DIST += libclient/chatclient.pc.in libclient/libchatclient.sym libclient/libchatclient.abi

@@ -53,4 +53,4 @@ tests_unit_test_client_text_CPPFLAGS = -D_GNU_SOURCE -I$(top_srcdir) -I$(top_src
 tests_unit_test_client_text_CFLAGS = $(client_test_cflags)
 tests_unit_test_client_text_LDADD = libchatctl.la $(client_test_libs)
 
-dist_check_SCRIPTS += tests/unit/check-client-symbols
+dist_check_SCRIPTS += tests/unit/check-client-symbols tests/unit/check-client-abi
