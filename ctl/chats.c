@@ -15,20 +15,18 @@
 #define DEFAULT_LIMIT 50u
 #define PREVIEW_SIZE 1000 /* bytes; more than a line of any terminal */
 
-static const struct table_column short_columns[] = {
+static const struct table_column columns[] = {
 	{ "NAME", 20 },
 	{ "UNREAD", 0, true },
 	{ "WHEN" },
 	{ "LAST MESSAGE" },
 };
 
-static const struct table_column long_columns[] = {
+/* Ids are to be copied, so they are never cut; that leaves room for the name. */
+static const struct table_column id_columns[] = {
 	{ "CHAT" },
-	{ "USER", 20 },
-	{ "NAME", 20 },
-	{ "UNREAD", 0, true },
-	{ "WHEN" },
-	{ "LAST MESSAGE" },
+	{ "USER" },
+	{ "NAME" },
 };
 
 /* Whose message it was shows by the name: a chat has two people. */
@@ -99,8 +97,8 @@ int verb_chats(struct ctl *ctl, int argc, char **argv)
 {
 	bool ids = ctl->options.ids, more = false;
 	struct table t = {
-		.columns = ids ? long_columns : short_columns,
-		.n_columns = ids ? ARRAY_SIZE(long_columns) : ARRAY_SIZE(short_columns),
+		.columns = ids ? id_columns : columns,
+		.n_columns = ids ? ARRAY_SIZE(id_columns) : ARRAY_SIZE(columns),
 	};
 	int r = show_chats(ctl, &t, &more);
 

@@ -60,9 +60,9 @@ static const struct verb verbs[] = {
 		"grows from half a second to five minutes; with --consumer also after a restart.",
 		"TcsCx", 0, 0, verb_watch },
 	{ "wait", "", "end when something changes",
-		"Prints a line for each change: its number, its topic and the ids of the chat, "
-		"the\n"
-		"message and the attachment. For scripts: go on with --since and the last number.",
+		"Prints a line for each change: its number, its topic and the ids of the chat,\n"
+		"the message and the attachment. For scripts: go on with --since and the last\n"
+		"number.",
 		"Tcst", 0, 0, verb_wait },
 	{ "photo get", "ATTACHMENT_ID|MESSAGE_ID", "save a photo",
 		"Fetches it first when that is needed, for at most 60 seconds unless --timeout\n"
@@ -77,8 +77,8 @@ static const struct verb verbs[] = {
 		"Prints the result as JSON. JSON - reads the parameters from standard input.", "t",
 		1, 2, verb_call },
 	{ "completion", "SHELL", "print the completion script for bash, zsh or fish",
-		"Where chatctl is installed the scripts are too, and the shell finds them. By "
-		"hand:\n"
+		"Where chatctl is installed the scripts are too, and the shell finds them.\n"
+		"By hand:\n"
 		"  bash: source <(chatctl completion bash)\n"
 		"  zsh:  chatctl completion zsh > DIRECTORY_IN_FPATH/_chatctl\n"
 		"  fish: chatctl completion fish > ~/.config/fish/completions/chatctl.fish",

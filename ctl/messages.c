@@ -16,23 +16,39 @@
 #define WHEN_WIDTH 15u
 #define STATUS_WIDTH 8u
 
-void print_attachment(const struct chat_attachment *a, size_t indent)
+/* What is known of it; the name is somebody else's. */
+static char *describe_attachment(const struct chat_attachment *a)
 {
 	_cleanup_free_ char *name = text_clean(a->name, false);
 	_cleanup_free_ char *id = text_clean(a->attachment_id, false);
-	char size[TIME_TEXT_SIZE];
+	char pixels[64] = "", size[TIME_TEXT_SIZE] = "", through[16] = "";
+	char *line;
 
-	printf("%*s%sphoto %s", (int)indent, "", colour_on(COLOUR_DIM), id);
-	if (*name)
-		printf(" %s", name);
 	if (a->width > 0 && a->height > 0)
-		printf(" %" PRId64 "x%" PRId64, a->width, a->height);
+		snprintf(pixels, sizeof(pixels), " %" PRId64 "x%" PRId64, a->width, a->height);
 	if (a->size > 0)
-		printf(" %s", size_text(a->size, size));
-	printf(" %s", chat_attachment_status_to_string(a->status));
+		size_text(a->size, size);
 	if (a->size > 0 && a->progress > 0 && a->progress < a->size)
-		printf(" %d%%", (int)(100.0 * (double)a->progress / (double)a->size));
-	printf("%s\n", colour_off(COLOUR_DIM));
+		snprintf(through, sizeof(through), " %d%%",
+			(int)(100.0 * (double)a->progress / (double)a->size));
+	if (asprintf(&line, "photo %s%s%s%s%s%s %s%s", id, *name ? " " : "", name, pixels,
+		    *size ? " " : "", size, chat_attachment_status_to_string(a->status),
+		    through) < 0)
+		line = NULL;
+	return must(line);
+}
+
+void print_attachment(const struct chat_attachment *a, size_t indent)
+{
+	_cleanup_free_ char *line = describe_attachment(a);
+	size_t id_end = strlen("photo ") + strlen(a->attachment_id);
+
+	/* An id that is cut in two cannot be copied: it comes further to the left instead. */
+	if (terminal_is_tty() && indent + id_end > terminal_width())
+		indent = WHEN_WIDTH + 2;
+	printf("%*s%s", (int)indent, "", colour_on(COLOUR_DIM));
+	print_wrapped(line, indent);
+	fputs(colour_off(COLOUR_DIM), stdout);
 }
 
 static const char *describe_status(const struct chat_message *m, enum colour *ret_colour)
@@ -53,9 +69,13 @@ static void print_failure(const struct chat_message *m, size_t indent)
 {
 	_cleanup_free_ char *title = text_clean(m->error_title, false);
 	_cleanup_free_ char *detail = text_clean(m->error_detail, false);
+	_cleanup_free_ char *line = NULL;
 
-	printf("%*s%s%s%s%s%s\n", (int)indent, "", colour_on(COLOUR_RED), title,
-		*title && *detail ? ": " : "", detail, colour_off(COLOUR_RED));
+	if (asprintf(&line, "%s%s%s", title, *title && *detail ? ": " : "", detail) < 0)
+		line = NULL;
+	printf("%*s%s", (int)indent, "", colour_on(COLOUR_RED));
+	print_wrapped(must(line), indent);
+	fputs(colour_off(COLOUR_RED), stdout);
 }
 
 void print_message(const struct chat_message *m, const char *peer_name, bool ids)

@@ -10,9 +10,11 @@
 #include "ctl/terminal.h"
 #include "ctl/text.h"
 
+#define LABEL_WIDTH 13u
+
 static void print_label(const char *label)
 {
-	printf("%s%-13s%s", colour_on(COLOUR_DIM), label, colour_off(COLOUR_DIM));
+	printf("%s%-*s%s", colour_on(COLOUR_DIM), (int)LABEL_WIDTH, label, colour_off(COLOUR_DIM));
 }
 
 static void print_line(const char *label, const char *format, ...)
@@ -29,7 +31,7 @@ static void print_line(const char *label, const char *format, ...)
 	va_end(args);
 	clean = text_clean(text, false);
 	print_label(label);
-	puts(clean);
+	print_wrapped(clean, LABEL_WIDTH);
 }
 
 static void print_account(const struct chat_status *s)
@@ -69,20 +71,21 @@ static enum colour state_colour(enum chat_connection_state state)
 static void print_connection(const struct chat_connection *c)
 {
 	_cleanup_free_ char *error = text_clean(c->last_error, false);
-	char text[TIME_TEXT_SIZE];
+	_cleanup_free_ char *line = NULL;
+	const char *state = chat_connection_state_to_string(c->state);
+	char since[TIME_TEXT_SIZE], next[TIME_TEXT_SIZE];
 	enum colour colour = state_colour(c->state);
+	bool has_next = c->next_attempt_at_ms > 0;
 
+	time_text(c->since_ms, since);
+	duration_text(c->next_attempt_at_ms - now_ms(), next);
+	if (asprintf(&line, "%s%s%s%s%s%s%s", state, c->since_ms > 0 ? " since " : "",
+		    c->since_ms > 0 ? since : "", has_next ? ", next attempt in " : "",
+		    has_next ? next : "", *error ? "; " : "", error) < 0)
+		line = NULL;
 	print_label("Connection");
-	printf("%s%s%s", colour_on(colour), chat_connection_state_to_string(c->state),
-		colour_off(colour));
-	if (c->since_ms > 0)
-		printf(" since %s", time_text(c->since_ms, text));
-	if (c->next_attempt_at_ms > 0)
-		printf(", next attempt in %s",
-			duration_text(c->next_attempt_at_ms - now_ms(), text));
-	if (*error)
-		printf("; %s", error);
-	putchar('\n');
+	printf("%s%s%s", colour_on(colour), state, colour_off(colour));
+	print_wrapped_behind(must(line), strlen(state), LABEL_WIDTH);
 }
 
 /* The key in a file protects against less than the other places for it do. */

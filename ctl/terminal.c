@@ -115,8 +115,8 @@ static void print_stretches(
 	end_text(clean);
 }
 
-void print_wrapped_marked(
-	const char *clean, size_t indent, const struct stretch *marks, size_t n_marks)
+static void print_lines(const char *clean, size_t printed, size_t indent,
+	const struct stretch *marks, size_t n_marks)
 {
 	size_t width = SIZE_MAX / 2, next = 0, from = 0;
 
@@ -125,7 +125,8 @@ void print_wrapped_marked(
 	do {
 		size_t n = text_line(clean + from, width, &next);
 
-		print_stretches(clean, from, from + n, marks, n_marks);
+		print_stretches(clean, from + printed, from + n, marks, n_marks);
+		printed = 0;
 		putchar('\n');
 		from += next;
 		if (next > 0 && clean[from])
@@ -135,7 +136,18 @@ void print_wrapped_marked(
 
 void print_wrapped(const char *clean, size_t indent)
 {
-	print_wrapped_marked(clean, indent, NULL, 0);
+	print_lines(clean, 0, indent, NULL, 0);
+}
+
+void print_wrapped_behind(const char *clean, size_t printed, size_t indent)
+{
+	print_lines(clean, printed, indent, NULL, 0);
+}
+
+void print_wrapped_marked(
+	const char *clean, size_t indent, const struct stretch *marks, size_t n_marks)
+{
+	print_lines(clean, 0, indent, marks, n_marks);
 }
 
 void table_add(struct table *t, enum colour colour, const char *const *cells)

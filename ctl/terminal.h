@@ -33,6 +33,9 @@ void print_cell(const char *clean, size_t width, bool right, bool last);
 /* Prints clean text from column `indent` on, further lines indented alike. Ends the line. */
 void print_wrapped(const char *clean, size_t indent);
 
+/* The same behind its first `printed` bytes, which the caller has printed in a colour. */
+void print_wrapped_behind(const char *clean, size_t printed, size_t indent);
+
 /* Bytes of a text, from `start` up to before `end`. */
 struct stretch {
 	size_t start, end;

@@ -14,6 +14,8 @@
 #include "ctl/wait.h"
 
 #define PAGE 200u
+#define WHEN_WIDTH 15u
+#define NAME_WIDTH 14u
 
 /* Peers whose names are asked for at the start; those of older chats come with their changes. */
 #define NAMES_ASKED 1000u
@@ -102,10 +104,12 @@ static void print_event(const char *who, enum colour colour, const char *what)
 	_cleanup_free_ char *clean = text_clean(what, false);
 	char when[TIME_TEXT_SIZE];
 
-	print_cell(time_text(now_ms(), when), 15, false, false);
+	print_cell(time_text(now_ms(), when), WHEN_WIDTH, false, false);
 	fputs("  ", stdout);
-	print_cell(clean_who, 14, false, false);
-	printf("  %s%s%s\n", colour_on(colour), clean, colour_off(colour));
+	print_cell(clean_who, NAME_WIDTH, false, false);
+	printf("  %s", colour_on(colour));
+	print_wrapped(clean, WHEN_WIDTH + NAME_WIDTH + 4);
+	fputs(colour_off(colour), stdout);
 }
 
 static void print_updated(struct watch *w, const struct chat_message *m)
