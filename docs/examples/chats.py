@@ -10,7 +10,8 @@ import os
 import socket
 import sys
 
-path = sys.argv[1] if len(sys.argv) > 1 else os.environ["XDG_RUNTIME_DIR"] + "/chatd/default.sock"
+runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+path = sys.argv[1] if len(sys.argv) > 1 else runtime + "/chatd/default.sock"
 connection = socket.socket(socket.AF_UNIX)
 connection.connect(path)
 lines = connection.makefile("r", encoding="utf-8")
