@@ -16,6 +16,7 @@ def rest(world, drop, deep):
     """Ends the faults, waits until nothing moves, and compares; raises Difference."""
     world.stop_faults(drop)
     wait_quiet(world)
+    world.model.settle_refusals()
     deadline = time.monotonic() + AGREEMENT
     while True:
         differences = compare(world, None if deep else NEWEST)
@@ -210,7 +211,7 @@ def check_unplaced(world, device, messages):
     out = []
     for m in messages:
         sent = world.model.sent.get(m["message_id"])
-        if m["status"] == "FAILED" and world.model.refusals and sent.device == device.name and \
+        if m["status"] == "FAILED" and sent.refusable and sent.device == device.name and \
                 m.get("error", {}).get("title"):
             if not sent.failed:
                 world.model.figures["refused by the server"] += 1
@@ -261,11 +262,10 @@ def check_followers(device, chats, messages, newest):
 def check_order(world, device, messages):
     """Texts go out in the order in which they were accepted, unless the server refused some."""
     last, out = {}, []
-    if world.model.refusals:
-        return out
     for id in device.followers[0].added:
         sent, message = world.model.sent.get(id), messages.get(id)
-        if not sent or not message or sent.device != device.name or sent.gone or sent.photo:
+        if not sent or not message or sent.device != device.name or sent.gone or sent.photo or \
+                sent.refusable:
             continue
         before = last.get(message["chat_id"])
         if before and "seq" in message and message["seq"] < before[0]:

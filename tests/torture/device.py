@@ -119,6 +119,8 @@ class Device(people.Account):
         if not self.is_up:
             on_answer.on_lost()
             return
+        # A daemon whose answers are not read does not read either.
+        self.read()
         self.requests[self.client.start(method, fds, **params)] = on_answer
 
     def read(self):
@@ -132,8 +134,10 @@ class Device(people.Account):
             self.take()
 
     def take(self):
-        for id in [id for id in self.client.answers if id in self.requests]:
-            self.requests.pop(id).on_answer(self.client.answers.pop(id))
+        """What an answer leads to may be asked at once, and read the next ones meanwhile."""
+        for id in list(self.client.answers):
+            if id in self.requests and id in self.client.answers:
+                self.requests.pop(id).on_answer(self.client.answers.pop(id))
 
     def call(self, method, **params):
         """Waits for the result; answers to earlier requests that came before it count, too."""

@@ -23,6 +23,7 @@ class Sent:
         self.accepted = False  # messages.send has answered
         self.waiting = 0       # requests without an answer
         self.failed = False    # its device shows it as FAILED, with the server's reason
+        self.refusable = False  # asked for while the server refused messages
         self.gone = False      # asked of a daemon whose data were removed
 
 
@@ -33,7 +34,8 @@ class Model:
         self.read_most = collections.Counter()   # and the highest that anybody asked for
         self.figures = collections.Counter()
         self.faults = collections.Counter()
-        self.refusals = False  # messages may have been refused for good
+        self.asked = set()     # ids of what was asked for since the last rest
+        self.refusals = False  # the server has been refusing messages since then
 
     def add(self, sent):
         self.sent[sent.message_id] = sent
@@ -47,6 +49,14 @@ class Model:
         if not sent.accepted:
             self.figures["sends accepted"] += 1
         sent.accepted = True
+
+    def settle_refusals(self):
+        """What may have been refused is known once nothing is on its way any more."""
+        if self.refusals:
+            for id in self.asked:
+                self.sent[id].refusable = True
+        self.asked.clear()
+        self.refusals = False
 
     def read_tried(self, user, peer, seq):
         key = (user, peer)

@@ -4,11 +4,13 @@
 everything must agree. docs/reliability.md says what is checked."""
 
 import argparse
+import faulthandler
 import json
 import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -96,8 +98,15 @@ def report_failure(options, directory, rounds):
           f"--operations {options.operations}" + " --no-network" * options.no_network)
 
 
+def on_signal(number, _):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
 def main():
     options = arguments()
+    sys.stdout.reconfigure(line_buffering=True)
+    signal.signal(signal.SIGTERM, on_signal)
+    faulthandler.register(signal.SIGUSR1)
     if options.seed is None:
         options.seed = random.SystemRandom().getrandbits(32)
         sys.argv += ["--seed", str(options.seed)]

@@ -197,6 +197,7 @@ class World:
             os.lseek(fd, 0, os.SEEK_SET)
             fds, options = [fd], {"attachments": [{"fd": 0, "name": f"{MARK}.png"}]}
         self.model.figures["requests to send"] += 1
+        self.model.asked.add(sent.message_id)
         device.ask("messages.send", SendRequest(self, device, sent, conflict), fds,
                    user_id=sent.peer, message_id=sent.message_id,
                    text=sent.text + "!" if conflict else sent.text, **options)
