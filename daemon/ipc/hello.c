@@ -4,8 +4,8 @@
 #include "ipc/hello.h"
 
 #include "ipc/json-build.h"
+#include "ipc/limits.h"
 #include "ipc/method.h"
-#include "ipc/peer.h"
 #include "ipc/rpc.h"
 #include "libclient/protocol.h"
 
@@ -52,7 +52,7 @@ static bool add_limits(cJSON *params)
 
 	return limits && json_add_integer(limits, "line", CHAT_LINE_MAX) &&
 		json_add_integer(limits, "batch", RPC_BATCH_MAX) &&
-		json_add_integer(limits, "requests", PEER_REQUESTS_MAX) &&
+		json_add_integer(limits, "requests", CLIENT_REQUESTS_MAX) &&
 		json_add_integer(limits, "descriptors", CHAT_FDS_MAX);
 }
 

@@ -16,3 +16,9 @@
 
 /* Chats that a subscription can be narrowed down to. */
 #define SUBSCRIPTION_CHATS_MAX 64
+
+/* Requests of a client between their arrival and their answer. */
+#define CLIENT_REQUESTS_MAX 64
+
+/* Descriptors that requests in flight may hold. */
+#define CLIENT_FDS_MAX 64

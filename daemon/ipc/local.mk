@@ -11,6 +11,7 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/ipc.c daemon/ipc/ipc.h \
 	daemon/ipc/json-build.c daemon/ipc/json-build.h \
 	daemon/ipc/limits.h \
+	daemon/ipc/line-call.c daemon/ipc/line-call.h \
 	daemon/ipc/line-reader.c daemon/ipc/line-reader.h \
 	daemon/ipc/method-table.c daemon/ipc/method.h \
 	daemon/ipc/methods-account.c \

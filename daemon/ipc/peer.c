@@ -9,12 +9,13 @@
 
 #include "base/log.h"
 #include "ipc/hello.h"
+#include "ipc/limits.h"
 
 #define READ_SIZE (32u * 1024u)
 
 static size_t unsent(const struct peer *p)
 {
-	return p->output.bytes + p->calls.finished_bytes;
+	return p->output.bytes + p->lines.finished_bytes;
 }
 
 static void update_choked(struct peer *p)
@@ -31,7 +32,7 @@ static void update_choked(struct peer *p)
 static bool may_start(struct peer *p)
 {
 	update_choked(p);
-	return !p->dead && !p->choked && p->calls.n < PEER_REQUESTS_MAX;
+	return !p->dead && !p->choked && p->lines.calls.n < CLIENT_REQUESTS_MAX;
 }
 
 static void update_events(struct peer *p)
@@ -40,7 +41,7 @@ static void update_events(struct peer *p)
 
 	if (p->dead)
 		return;
-	if (!p->eof && may_start(p) && !p->calls.starting)
+	if (!p->eof && may_start(p) && !p->lines.starting)
 		events |= LOOP_READ;
 	if (p->output.bytes > 0)
 		events |= LOOP_WRITE;
@@ -50,26 +51,26 @@ static void update_events(struct peer *p)
 /* Nothing more comes and nothing is left to answer. */
 static bool is_finished(const struct peer *p)
 {
-	return p->eof && p->calls.n == 0 && !p->calls.starting && p->output.bytes == 0;
+	return p->eof && p->lines.calls.n == 0 && !p->lines.starting && p->output.bytes == 0;
 }
 
 static bool start_one(struct peer *p)
 {
 	struct line line;
 
-	if (p->calls.starting) {
-		call_queue_next_of_batch(&p->calls);
+	if (p->lines.starting) {
+		line_queue_next_of_batch(&p->lines);
 		return true;
 	}
 	switch (line_reader_next(&p->reader, &line)) {
 	case LINE_NONE:
 		return false;
 	case LINE_READY:
-		call_queue_line(&p->calls, &line);
+		line_queue_add(&p->lines, &line);
 		line_reader_done(&p->reader);
 		return true;
 	case LINE_TOO_LONG:
-		call_queue_too_long(&p->calls);
+		line_queue_too_long(&p->lines);
 		return true;
 	}
 	return false;
@@ -278,7 +279,7 @@ int peer_new(const struct peer_options *o, struct peer **ret)
 	p->proceed = (struct loop_deferred){ .fn = proceed, .userdata = p };
 	p->bury = (struct loop_deferred){ .fn = bury, .userdata = p };
 	line_reader_init(&p->reader);
-	call_queue_init(&p->calls, p);
+	line_queue_init(&p->lines, p);
 	p->client.scopes = o->scopes;
 	hub_add(p->api->hub, &p->client.subscriber, &subscriber_ops, p);
 	p->stall_timer = loop_timer_new(p->api->loop, on_stall, p);
@@ -296,7 +297,7 @@ struct peer *peer_free(struct peer *p)
 		return NULL;
 	event_loop_undefer(p->api->loop, &p->proceed);
 	event_loop_undefer(p->api->loop, &p->bury);
-	call_queue_clear(&p->calls);
+	line_queue_clear(&p->lines);
 	if (p->client.focus[0])
 		hub_release(p->api->hub);
 	hub_remove(&p->client.subscriber);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One connection to the socket: bytes in, bytes out, and what it is charged for. What the lines ask
- * for is in call.h.
+ * for is in line-call.h.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "base/event-loop.h"
 #include "db/barrier.h"
 #include "ipc/api.h"
-#include "ipc/call.h"
+#include "ipc/line-call.h"
 #include "ipc/line-reader.h"
 #include "ipc/output.h"
 #include "ipc/request.h"
@@ -23,12 +23,6 @@
  * are gone.
  */
 #define PEER_HIGH_WATER (256u * 1024u)
-
-/* Requests of a peer between their line and their answer; more are left in the socket. */
-#define PEER_REQUESTS_MAX 64
-
-/* Descriptors that requests in flight may hold. */
-#define PEER_FDS_MAX 64
 
 struct peer {
 	struct api *api;
@@ -41,7 +35,7 @@ struct peer {
 	struct loop_deferred bury;    /* hands the dead peer to its owner */
 	struct line_reader reader;
 	struct output output;
-	struct call_queue calls;
+	struct line_queue lines;
 	bool choked; /* was above the high-water mark and is not yet below half of it */
 	bool eof;    /* sends nothing any more */
 	bool dead;

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "ipc/limits.h"
 #include "ipc/request.h"
 #include "ipc/rpc.h"
 #include "test-ipc-fakes.h"
@@ -308,17 +309,17 @@ static void messages_are_sent_in_the_order_of_their_requests(void **state)
 static void more_in_flight_than_allowed_waits(void **state)
 {
 	fake.asynchronous = true;
-	for (int i = 0; i < PEER_REQUESTS_MAX + 10; i++)
+	for (int i = 0; i < CLIENT_REQUESTS_MAX + 10; i++)
 		request("1", "users.get", "{\"user_id\":\"ana\"}");
 	fake_settle();
-	assert_int_equal(fake.n_pending, PEER_REQUESTS_MAX);
+	assert_int_equal(fake.n_pending, CLIENT_REQUESTS_MAX);
 	for (int i = 0; i < 10; i++)
 		fake_answer(NULL);
 	fake_settle();
-	assert_int_equal(fake.n_pending, PEER_REQUESTS_MAX);
+	assert_int_equal(fake.n_pending, CLIENT_REQUESTS_MAX);
 	while (fake.n_pending > 0)
 		fake_answer(NULL);
-	for (int i = 0; i < PEER_REQUESTS_MAX + 10; i++)
+	for (int i = 0; i < CLIENT_REQUESTS_MAX + 10; i++)
 		assert_int_equal(read_code("1"), 0);
 }
 
@@ -494,7 +495,7 @@ static void a_peer_that_does_not_read_is_not_written_to(void **state)
 	assert_true(fake.encoded < 1000);
 	request("2", "daemon.status", "{}");
 	fake_settle();
-	assert_int_equal(c.peer->calls.n, 0);
+	assert_int_equal(c.peer->lines.calls.n, 0);
 	while ((line = test_client_read_text(&c)) && !strstr(line, "\"id\":2")) {
 		char wanted[40];
 
