@@ -31,6 +31,7 @@ static const char usage[] =
 	"  --data-dir DIR     where its data is kept (default: $XDG_DATA_HOME/chatd/NAME)\n"
 	"  --socket PATH      where it listens (default: $XDG_RUNTIME_DIR/chatd/NAME.sock)\n"
 	"  --ca-file FILE     certificates to trust instead of the system's\n"
+	"  --dbus yes|no      whether to serve the session's bus too (default: yes)\n"
 	"  --log-level LEVEL  debug, info, notice, warning or error (default: info)\n"
 	"  --demo[=FILE]      serve a made-up world from memory: no server, nothing on disk\n"
 	"  --print-api        print the API's description (OpenRPC) and exit\n"
@@ -43,6 +44,7 @@ enum option_key {
 	OPT_SOCKET,
 	OPT_CA_FILE,
 	OPT_PREVIEW_HELPER,
+	OPT_DBUS,
 	OPT_LOG_LEVEL,
 	OPT_DEMO,
 	OPT_PRINT_API,
@@ -57,6 +59,7 @@ static const struct option options[] = {
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "ca-file", required_argument, NULL, OPT_CA_FILE },
 	{ "preview-helper", required_argument, NULL, OPT_PREVIEW_HELPER },
+	{ "dbus", required_argument, NULL, OPT_DBUS },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "demo", optional_argument, NULL, OPT_DEMO },
 	{ "print-api", no_argument, NULL, OPT_PRINT_API },
@@ -103,6 +106,9 @@ static int take_option(struct config *c, int key)
 		return -1;
 	case OPT_PREVIEW_HELPER:
 		set(&c->preview_helper, optarg);
+		return -1;
+	case OPT_DBUS:
+		set(&c->dbus, optarg);
 		return -1;
 	case OPT_LOG_LEVEL:
 		set(&c->log_level, optarg);

@@ -10,6 +10,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "base/bus-link.h"
 #include "base/event-loop.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -176,6 +177,7 @@ static const char *explain_socket(int r)
 static int build_ipc(struct manager *m)
 {
 	const struct config *c = m->config;
+	_cleanup_free_ char *bus = c->serves_bus ? bus_address_session() : NULL;
 	int r;
 
 	m->versions[0] = (struct ipc_version){ "libevent", event_loop_version() };
@@ -193,6 +195,8 @@ static int build_ipc(struct manager *m)
 			.key_source = c->demo ? "none" : "file",
 			.versions = m->versions,
 			.n_versions = ARRAY_SIZE(m->versions),
+			.bus_address = bus,
+			.bus_yields = c->demo != NULL,
 		},
 		&m->ipc);
 

@@ -23,6 +23,7 @@ static const struct {
 } keys[] = {
 	{ "ca_file", offsetof(struct config, ca_file) },
 	{ "data_dir", offsetof(struct config, data_dir) },
+	{ "dbus", offsetof(struct config, dbus) },
 	{ "log_level", offsetof(struct config, log_level) },
 	{ "preview_helper", offsetof(struct config, preview_helper) },
 	{ "socket", offsetof(struct config, socket) },
@@ -57,7 +58,7 @@ static int read_file(struct config *c)
 	else
 		log_error("%s, line %d: not a setting; the section is [daemon], the settings are "
 			  "ca_file, "
-			  "data_dir, log_level, preview_helper and socket",
+			  "data_dir, dbus, log_level, preview_helper and socket",
 			c->file, line);
 	return -EINVAL;
 }
@@ -70,6 +71,15 @@ static bool is_name(const char *s)
 		if (!isalnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_')
 			return false;
 	return n > 0 && n <= 64;
+}
+
+static int decide_on_bus(struct config *c)
+{
+	c->serves_bus = !c->dbus || strcmp(c->dbus, "yes") == 0;
+	if (c->serves_bus || strcmp(c->dbus, "no") == 0)
+		return 0;
+	log_error("dbus is either yes or no");
+	return -EINVAL;
 }
 
 static char *default_data_dir(const struct config *c)
@@ -101,6 +111,7 @@ int config_complete(struct config *c)
 	if (!c->file)
 		c->file = path_xdg("XDG_CONFIG_HOME", ".config", "chatd/chatd.conf");
 	r = c->file ? read_file(c) : 0;
+	r = r < 0 ? r : decide_on_bus(c);
 	if (r < 0)
 		return r;
 	if (!c->data_dir)
@@ -124,6 +135,7 @@ void config_clear(struct config *c)
 	free(c->ca_file);
 	free(c->preview_helper);
 	free(c->log_level);
+	free(c->dbus);
 	free(c->demo);
 	*c = (struct config){ 0 };
 }

@@ -19,7 +19,9 @@ struct config {
 	char *ca_file;
 	char *preview_helper;
 	char *log_level;
-	char *demo; /* world to make up, instead of a server */
+	char *dbus;      /* "yes" or "no" */
+	bool serves_bus; /* what `dbus` says */
+	char *demo;      /* world to make up, instead of a server */
 };
 
 /*

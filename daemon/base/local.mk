@@ -3,6 +3,8 @@ noinst_LTLIBRARIES += libchatd-base.la
 libchatd_base_la_SOURCES = \
 	daemon/base/backoff.c daemon/base/backoff.h \
 	daemon/base/buffer.c daemon/base/buffer.h \
+	daemon/base/bus-link.c daemon/base/bus-link.h \
+	daemon/base/bus-watch.c daemon/base/bus-watch.h \
 	daemon/base/cleanup.h \
 	daemon/base/clock.c daemon/base/clock.h \
 	daemon/base/event-loop.c daemon/base/event-loop.h \

@@ -4,7 +4,7 @@
 #include "db/db.h"
 
 #define MAX_DATABASES 2
-#define MAX_LISTENERS 4
+#define MAX_LISTENERS 8
 
 TAILQ_HEAD(effect_list, barrier_effect);
 

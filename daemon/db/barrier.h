@@ -56,7 +56,7 @@ enum barrier_place {
 	BARRIER_AFTER_EFFECTS,  /* these may have begun the next transaction already */
 };
 
-/* `fn` is called for every turn that had a transaction. At most 4. */
+/* `fn` is called for every turn that had a transaction. At most 8. */
 void barrier_add_listener(
 	struct barrier *b, enum barrier_place place, barrier_fn fn, void *userdata);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ipc/api.h"
+#include "ipc/bus-face.h"
 #include "ipc/call.h"
 #include "ipc/encode.h"
 #include "ipc/hub.h"
@@ -17,6 +18,7 @@
 struct ipc {
 	struct api api;
 	struct server *server;
+	struct bus_face *bus; /* NULL: not served there */
 };
 
 static void on_connection(void *userdata, const struct session_status *status)
@@ -25,6 +27,8 @@ static void on_connection(void *userdata, const struct session_status *status)
 
 	if (hub_is_wanted(ipc->api.hub, TOPIC_CONNECTION))
 		hub_publish(ipc->api.hub, TOPIC_CONNECTION, "", NULL, encode_connection(status));
+	if (ipc->bus)
+		bus_face_on_connection(ipc->bus);
 }
 
 static void on_transfer_progress(void *userdata, const struct attachment *a)
@@ -76,9 +80,24 @@ static int start_listening(struct server *s, const char *path)
 	return path ? server_listen_at(s, path) : -EINVAL;
 }
 
+static int start_bus(struct ipc *ipc, const struct ipc_options *o, unsigned max_peers)
+{
+	if (!o->bus_address)
+		return 0;
+	return bus_face_new(
+		&(struct bus_face_options){
+			.api = &ipc->api,
+			.address = o->bus_address,
+			.max_peers = max_peers,
+			.yields = o->bus_yields,
+		},
+		&ipc->bus);
+}
+
 int ipc_new(const struct ipc_options *o, struct ipc **ret)
 {
 	_cleanup_(ipc_freep) struct ipc *ipc = calloc(1, sizeof(*ipc));
+	unsigned max_peers = o->max_peers ? o->max_peers : IPC_PEERS_MAX;
 	int r;
 
 	if (!ipc)
@@ -86,10 +105,11 @@ int ipc_new(const struct ipc_options *o, struct ipc **ret)
 	r = init_api(&ipc->api, o);
 	if (r < 0)
 		return r;
-	r = server_new(&ipc->api, o->max_peers ? o->max_peers : IPC_PEERS_MAX, &ipc->server);
+	r = server_new(&ipc->api, max_peers, &ipc->server);
 	if (r < 0)
 		return r;
 	r = start_listening(ipc->server, o->socket_path);
+	r = r < 0 ? r : start_bus(ipc, o, max_peers);
 	if (r < 0)
 		return r;
 	repository_add_observer(o->repository, &observer, ipc);
@@ -102,6 +122,8 @@ void ipc_drain(struct ipc *ipc)
 {
 	barrier_commit(ipc->api.barrier);
 	server_drain(ipc->server, DRAIN_MS);
+	if (ipc->bus)
+		bus_face_drain(ipc->bus, DRAIN_MS);
 }
 
 struct ipc *ipc_free(struct ipc *ipc)
@@ -110,6 +132,7 @@ struct ipc *ipc_free(struct ipc *ipc)
 		return NULL;
 	if (ipc->api.hub)
 		hub_set_watch(ipc->api.hub, NULL, NULL);
+	bus_face_free(ipc->bus);
 	server_free(ipc->server);
 	calls_free_orphans(&ipc->api.orphans);
 	hub_free(ipc->api.hub);

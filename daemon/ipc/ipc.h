@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The API that frontends speak: JSON-RPC 2.0 over a Unix socket, as docs/api.md describes it.
+ * The API that frontends speak, as docs/api.md describes it: JSON-RPC 2.0 over a Unix socket, and
+ * the same methods on the session's bus.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -30,7 +32,9 @@ struct ipc_options {
 	const char *key_source;  /* where the account's key comes from, as daemon.status names it */
 	const struct ipc_version *versions; /* static */
 	size_t n_versions;
-	unsigned max_peers; /* 0: IPC_PEERS_MAX */
+	unsigned max_peers;      /* 0: IPC_PEERS_MAX */
+	const char *bus_address; /* of the session's bus; NULL: not served there */
+	bool bus_yields;         /* leaves its name on the bus to any other that wants it */
 };
 
 #define IPC_PEERS_MAX 1200

@@ -2,6 +2,13 @@
 noinst_LTLIBRARIES += libchatd-ipc.la
 libchatd_ipc_la_SOURCES = \
 	daemon/ipc/api.h \
+	daemon/ipc/bus-call.c daemon/ipc/bus-call.h \
+	daemon/ipc/bus-face.c daemon/ipc/bus-face.h \
+	daemon/ipc/bus-introspect.c daemon/ipc/bus-introspect.h \
+	daemon/ipc/bus-name.c daemon/ipc/bus-name.h \
+	daemon/ipc/bus-peer.c daemon/ipc/bus-peer.h \
+	daemon/ipc/bus-properties.c daemon/ipc/bus-properties.h \
+	daemon/ipc/bus-value.c daemon/ipc/bus-value.h \
 	daemon/ipc/call.c daemon/ipc/call.h \
 	daemon/ipc/discover.c daemon/ipc/discover.h \
 	daemon/ipc/encode.c daemon/ipc/encode.h \

@@ -7,9 +7,6 @@
 
 #include "ipc/json-build.h"
 
-/* Values in one line; a parsed value takes some 80 bytes, were its text only two. */
-#define VALUES_MAX 20000u
-
 #define ID_NUMBER_MAX 9007199254740992.0 /* 2^53; above, a number could not be echoed exactly */
 
 /* Counts, without parsing, what separates or opens values. */
@@ -26,7 +23,7 @@ static bool has_too_many_values(const char *line, size_t len)
 		else if (!in_string && (line[i] == ',' || line[i] == '[' || line[i] == '{'))
 			n++;
 	}
-	return n > VALUES_MAX;
+	return n > RPC_VALUES_MAX;
 }
 
 int rpc_parse(const char *line, size_t len, cJSON **ret, struct rpc_error *ret_error)
@@ -35,7 +32,7 @@ int rpc_parse(const char *line, size_t len, cJSON **ret, struct rpc_error *ret_e
 
 	if (has_too_many_values(line, len)) {
 		rpc_error_set(ret_error, CHAT_ERROR_TOO_LARGE, "more than %u values in one line",
-			VALUES_MAX);
+			RPC_VALUES_MAX);
 		return -EMSGSIZE;
 	}
 	r = json_parse(line, len, ret);

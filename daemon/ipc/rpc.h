@@ -14,6 +14,9 @@
 /* Requests of one batch. */
 #define RPC_BATCH_MAX 100
 
+/* Values in one request; a parsed value takes some 80 bytes, were its text only two. */
+#define RPC_VALUES_MAX 20000u
+
 /* Bytes of an id that is a string. */
 #define RPC_ID_MAX 256
 
