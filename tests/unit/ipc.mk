@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 unit_tests += \
+	tests/unit/test-bus-name \
+	tests/unit/test-bus-value \
 	tests/unit/test-ipc-hub \
 	tests/unit/test-ipc-line-reader \
 	tests/unit/test-ipc-methods \
@@ -10,6 +12,10 @@ unit_tests += \
 ipc_test_fakes = tests/unit/test-ipc-fakes.c tests/unit/test-ipc-fakes-unsent.c tests/unit/test-ipc-fakes.h
 ipc_test_libs = libchatd-ipc.la libchatd-model.la libchatd-base.la $(CMOCKA_LIBS)
 
+tests_unit_test_bus_name_SOURCES = tests/unit/test-bus-name.c $(ipc_test_fakes)
+tests_unit_test_bus_name_LDADD = $(ipc_test_libs)
+tests_unit_test_bus_value_SOURCES = tests/unit/test-bus-value.c $(ipc_test_fakes)
+tests_unit_test_bus_value_LDADD = $(ipc_test_libs)
 tests_unit_test_ipc_hub_SOURCES = tests/unit/test-ipc-hub.c $(ipc_test_fakes)
 tests_unit_test_ipc_hub_LDADD = $(ipc_test_libs)
 tests_unit_test_ipc_line_reader_SOURCES = tests/unit/test-ipc-line-reader.c $(ipc_test_fakes)
