@@ -119,12 +119,12 @@ static void every_type_is_read(void **state)
 
 	assert_true(sd_bus_message_append(begin(f), "a{sv}", 14, "y", "y", 200, "b", "b", 1, "n",
 			    "n", -5, "q", "q", 65535, "i", "i", -70000, "u", "u", 4000000000u, "x",
-			    "x", INT64_C(-9007199254740992), "t", "t", UINT64_C(9007199254740992),
+			    "x", INT64_C(-900719925474099), "t", "t", UINT64_C(900719925474099),
 			    "d", "d", 0.5, "s", "s", "sn\xe2\x98\x83w", "o", "o", "/a/b", "g", "g",
 			    "a{sv}", "v", "v", "s", "inner", "as", "as", 2, "one", "two") >= 0);
 	reads_as(f,
 		"{\"y\":200,\"b\":true,\"n\":-5,\"q\":65535,\"i\":-70000,\"u\":4000000000,"
-		"\"x\":-9007199254740992,\"t\":9007199254740992,\"d\":0.5,"
+		"\"x\":-900719925474099,\"t\":900719925474099,\"d\":0.5,"
 		"\"s\":\"sn\xe2\x98\x83w\",\"o\":\"/a/b\",\"g\":\"a{sv}\",\"v\":\"inner\","
 		"\"as\":[\"one\",\"two\"]}");
 }
@@ -173,8 +173,16 @@ static void what_json_lacks_is_refused(void **state)
 
 static void integers_that_would_be_rounded_are_refused(void **state)
 {
+	_cleanup_(cJSON_Deletep) cJSON *exact = NULL;
 	struct fixture *f = *state;
+	struct fd_list *fds = NULL;
+	const cJSON *n;
 
+	assert_true(sd_bus_message_append(
+			    begin(f), "a{sv}", 1, "a", "t", UINT64_C(9007199254740992)) >= 0);
+	assert_int_equal(bus_value_read(seal(f), &exact, &fds, &f->error), 0);
+	n = cJSON_GetObjectItemCaseSensitive(exact, "a");
+	assert_true(cJSON_GetNumberValue(n) == 9007199254740992.0);
 	assert_true(sd_bus_message_append(begin(f), "a{sv}", 1, "a", "t", UINT64_MAX) >= 0);
 	refuses(f, CHAT_RPC_INVALID_PARAMS);
 	assert_true(sd_bus_message_append(
