@@ -47,7 +47,8 @@ class Account(rpc.Daemon):
                 "--preview-helper", str(helper), *self.arguments]
 
     def start(self):
-        environment = {**os.environ, "HOME": str(self.directory), **self.environment}
+        environment = {**os.environ, "HOME": str(self.directory),
+                       "DBUS_SESSION_BUS_ADDRESS": self.bus, **self.environment}
         self.process = subprocess.Popen(self.command(), env=environment, stderr=self.log)
         until(self.answers)
         return self

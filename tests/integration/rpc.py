@@ -180,6 +180,7 @@ class Daemon:
         self.arguments = list(arguments)
         self.check = check
         self.process = None
+        self.bus = ""  # address of a bus; none, lest it be the machine's
 
     def command(self):
         command = [program(), f"--demo={self.demo}", *self.arguments]
@@ -188,6 +189,7 @@ class Daemon:
     def start(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
         environment["HOME"] = str(self.directory)
+        environment["DBUS_SESSION_BUS_ADDRESS"] = self.bus
         command, fds = self.command(), [s.fileno() for s in self.listeners.values()]
         if fds:
             # As systemd does: descriptors from 3 on, and the process that they are meant for.
