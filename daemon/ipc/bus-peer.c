@@ -234,9 +234,8 @@ int bus_peer_new(const struct bus_peer_options *o, struct bus_peer **ret)
 		return -ENOMEM;
 	p->o = *o;
 	p->bury = (struct loop_deferred){ .fn = bury, .userdata = p };
-	p->client.scopes = SCOPES_ALL;
 	call_queue_init(&p->calls, o->api, &p->client, &bus_call_ops);
-	hub_add(o->api->hub, &p->client.subscriber, &subscriber_ops, p);
+	client_init(&p->client, o->api, SCOPES_ALL, &subscriber_ops, p);
 	p->name = strdup(o->name);
 	p->o.name = NULL;
 	r = p->name ? ask(p) : -ENOMEM;
@@ -252,7 +251,7 @@ struct bus_peer *bus_peer_free(struct bus_peer *p)
 		return NULL;
 	event_loop_undefer(p->o.api->loop, &p->bury);
 	call_queue_clear(&p->calls);
-	hub_remove(&p->client.subscriber);
+	client_clear(&p->client);
 	sd_bus_slot_unref(p->gone_slot);
 	sd_bus_slot_unref(p->user_slot);
 	sd_bus_slot_unref(p->ping_slot);

@@ -280,8 +280,7 @@ int peer_new(const struct peer_options *o, struct peer **ret)
 	p->bury = (struct loop_deferred){ .fn = bury, .userdata = p };
 	line_reader_init(&p->reader);
 	line_queue_init(&p->lines, p);
-	p->client.scopes = o->scopes;
-	hub_add(p->api->hub, &p->client.subscriber, &subscriber_ops, p);
+	client_init(&p->client, p->api, o->scopes, &subscriber_ops, p);
 	p->stall_timer = loop_timer_new(p->api->loop, on_stall, p);
 	p->io = loop_io_new(p->api->loop, p->fd, LOOP_READ, on_io, p);
 	if (!p->stall_timer || !p->io)
@@ -298,9 +297,7 @@ struct peer *peer_free(struct peer *p)
 	event_loop_undefer(p->api->loop, &p->proceed);
 	event_loop_undefer(p->api->loop, &p->bury);
 	line_queue_clear(&p->lines);
-	if (p->client.focus[0])
-		hub_release(p->api->hub);
-	hub_remove(&p->client.subscriber);
+	client_clear(&p->client);
 	p->io = loop_io_free(p->io);
 	p->stall_timer = loop_timer_free(p->stall_timer);
 	line_reader_clear(&p->reader);

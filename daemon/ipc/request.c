@@ -5,6 +5,21 @@
 #include <stdarg.h>
 #include <string.h>
 
+void client_init(struct client *c, struct api *api, unsigned scopes,
+	const struct subscriber_ops *ops, void *userdata)
+{
+	c->scopes = scopes;
+	hub_add(api->hub, &c->subscriber, ops, userdata);
+}
+
+void client_clear(struct client *c)
+{
+	if (c->focus[0])
+		hub_release(c->subscriber.hub);
+	c->focus[0] = '\0';
+	hub_remove(&c->subscriber);
+}
+
 static void end(struct request *rq, cJSON *result, const struct rpc_error *error, int fd)
 {
 	rq->ops->done(rq, result, error, fd);

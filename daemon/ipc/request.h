@@ -13,12 +13,19 @@
 #include "ipc/rpc-error.h"
 #include "ipc/hub.h"
 
-/* Who asks. Embedded in the face's own. */
+/* Who asks, and what hangs on that one until it leaves. Embedded in the face's own. */
 struct client {
 	unsigned scopes;
 	struct subscriber subscriber;
 	char focus[65]; /* the chat that it has on screen; empty: none */
 };
+
+/* `ops` and `userdata` are the subscriber's. */
+void client_init(struct client *c, struct api *api, unsigned scopes,
+	const struct subscriber_ops *ops, void *userdata);
+
+/* No effect on one that is zeroed. */
+void client_clear(struct client *c);
 
 struct request;
 
