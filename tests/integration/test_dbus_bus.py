@@ -257,7 +257,7 @@ def test_the_bus_starts_the_daemon(tmp_path):
         f"[D-BUS Service]\nName={NAME}\nExec={' '.join(daemon.command())}\n")
     with Bus(tmp_path, services=services) as bus, bus.connect() as client:
         assert not client.has_owner()
-        assert client.call("chats.get", chat_id="c1")["username"] == "Ana"
+        assert client.call("daemon.status")["account"]["name"] == "default"
         pid, = client.driver("GetConnectionUnixProcessID", "s", (NAME,))
         os.kill(pid, 15)
         until(lambda: not client.has_owner())
