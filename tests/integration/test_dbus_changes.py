@@ -9,6 +9,7 @@ import jeepney
 import pytest
 
 from bus import NAME, Bus, environment
+from people import People
 from rpc import Daemon
 
 WORLD = {
@@ -157,6 +158,26 @@ def test_one_who_leaves_is_forgotten(bus, daemon):
                 break
     with daemon.connect() as socket:
         assert socket.call("daemon.status")["connection"]["state"] == "LIVE"
+
+
+def test_a_chat_on_screen_counts_until_its_client_leaves(bus, tmp_path):
+    """Where the session is for the foreground only, it comes and goes with who looks."""
+    with People(tmp_path) as people:
+        alice = people.sign_in("alice", environment={"DBUS_SESSION_BUS_ADDRESS": bus.address})
+        chat = alice.call("chats.create", user_id="bob")["chat_id"]
+        alice.call("settings.set", name="connection.grace_s", value="0")
+        alice.call("settings.set", name="connection.policy", value="foreground")
+        alice.wait_state("SUSPENDED")
+        name = f"{NAME}.alice"
+        with bus.connect() as client:
+            client.wait_name(name)
+            client.finish(client.start("chats.focus", destination=name, chat_id=chat))
+            alice.wait_state("LIVE")
+            client.finish(client.start("chats.focus", destination=name))
+            alice.wait_state("SUSPENDED")
+            client.finish(client.start("chats.focus", destination=name, chat_id=chat))
+            alice.wait_state("LIVE")
+        alice.wait_state("SUSPENDED")
 
 
 def test_one_who_does_not_read_costs_nobody(bus, daemon, client):
