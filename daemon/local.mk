@@ -14,6 +14,7 @@ include daemon/preview/local.mk
 noinst_LTLIBRARIES += libchatd-core.la
 libchatd_core_la_SOURCES = \
 	daemon/manager.c daemon/manager.h \
+	daemon/notify.c daemon/notify.h \
 	daemon/settings.c daemon/settings.h
 libchatd_core_la_CPPFLAGS = $(AM_CPPFLAGS) -DPREVIEW_HELPER='"$(chatdlibexecdir)/chatd-preview"' -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"'
 libchatd_core_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS) $(CJSON_CFLAGS)

@@ -20,7 +20,10 @@
 #define MANY_FILES 4096
 
 #define EXIT_USAGE 2
-#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h: a restart would not help */
+
+/* EX_CONFIG and EX_DATAERR of sysexits.h: a restart would not help. */
+#define EXIT_CONFIG 78
+#define EXIT_DATA 65
 
 static const char usage[] =
 	"Usage: chatd [OPTION]...\n"
@@ -168,35 +171,39 @@ static void allow_many_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int serve(const struct config *c)
+static int exit_status(int error)
+{
+	switch (error) {
+	case -EINVAL:
+		return EXIT_CONFIG;
+	case -EKEYREJECTED:
+	case -EUCLEAN:
+	case -EPERM:
+		return EXIT_DATA;
+	default:
+		return EXIT_FAILURE;
+	}
+}
+
+static int serve(const struct config *given)
 {
 	_cleanup_(manager_freep) struct manager *m = NULL;
-	int level = c->log_level ? log_level_from_string(c->log_level) : LOG_INFO;
+	int r = manager_new(given, &m);
 
-	if (level < 0) {
-		log_error(
-			"'%s' is no log level: debug, info, notice, warning, error", c->log_level);
-		return EXIT_CONFIG;
-	}
-	log_set_level(level);
-	if (manager_new(c, &m) < 0)
-		return EXIT_FAILURE;
-	return manager_run(m);
+	return r < 0 ? exit_status(r) : manager_run(m);
 }
 
 int main(int argc, char **argv)
 {
-	struct config c = { 0 };
+	struct config given = { 0 };
 	int status;
 
 	log_init("chatd");
 	guard_memory();
 	allow_many_files();
-	status = parse(&c, argc, argv);
-	if (status < 0 && sodium_init() < 0)
-		status = EXIT_FAILURE;
+	status = parse(&given, argc, argv);
 	if (status < 0)
-		status = config_complete(&c) < 0 ? EXIT_CONFIG : serve(&c);
-	config_clear(&c);
+		status = sodium_init() < 0 ? EXIT_FAILURE : serve(&given);
+	config_clear(&given);
 	return status;
 }

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "base/bus-link.h"
 #include "base/event-loop.h"
 #include "base/log.h"
@@ -18,6 +16,7 @@
 #include "ipc/ipc.h"
 #include "net/http-client.h"
 #include "net/ws-client.h"
+#include "notify.h"
 #include "repository/repository.h"
 #include "service/fake/fake.h"
 #include "service/native/native.h"
@@ -27,15 +26,17 @@
 #define IDLE_US 2000000 /* without a commit: the log is then copied into the database */
 
 struct manager {
-	const struct config *config;
+	const struct config *given;
+	struct config config;
 	struct event_loop *loop;
-	struct loop_signal *sigterm, *sigint;
+	struct loop_signal *sigterm, *sigint, *sighup;
 	struct barrier *barrier;
 	struct db_key *key;
 	struct store *store;
 	struct service *service;
 	struct repository *repository;
 	struct ipc *ipc;
+	struct notifier *notifier;
 	struct loop_timer *idle;
 	struct ipc_version versions[4];
 };
@@ -52,14 +53,33 @@ static const char *explain_store(int r)
 		return "another chatd is using this account's data";
 	case -EPERM:
 		return "the key file can be read by others; make it private with chmod 600";
+	case -EROFS:
+		return "nothing can be written there; a service may write to other places than its "
+		       "own when a drop-in names them with ReadWritePaths=";
 	default:
 		return strerror(-r);
 	}
 }
 
+static void give_up(const char *why)
+{
+	notify_failed_start(why);
+	ipc_turn_away(why);
+}
+
+/* What the user has to know, in the log and in the service's status. */
+static void say_failure(const char *what, const char *why)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s: %s", what, why);
+	log_error("%s", text);
+	give_up(text);
+}
+
 static int open_store(struct manager *m)
 {
-	const struct config *c = m->config;
+	const struct config *c = &m->config;
 	char path[PATH_MAX];
 	int r;
 
@@ -76,14 +96,14 @@ static int open_service(struct manager *m)
 {
 	struct json_error e;
 
-	if (m->config->demo) {
-		m->service = fake_service_new(m->loop, m->config->demo, &e);
+	if (m->config.demo) {
+		m->service = fake_service_new(m->loop, m->config.demo, &e);
 		if (!m->service)
-			log_error("%s: %s", m->config->demo, e.text);
+			say_failure(m->config.demo, e.text);
 	} else {
 		m->service = native_service_new(m->loop,
 			&(struct native_options){
-				.ca_file = m->config->ca_file,
+				.ca_file = m->config.ca_file,
 				.client = "chatd/" PACKAGE_VERSION,
 			});
 	}
@@ -110,17 +130,59 @@ static void on_commit(void *userdata, int error)
 
 	if (error == 0)
 		loop_timer_start_us(m->idle, IDLE_US);
+	notifier_note_commit(m->notifier);
 }
 
-static void notify_state(void *userdata, const struct session_status *s)
+static bool differ(const char *a, const char *b)
 {
-	sd_notifyf(0, "STATUS=%s%s%s", session_state_to_string(s->state), s->last_error ? ": " : "",
-		s->last_error ? s->last_error : "");
+	return strcmp(a ? a : "", b ? b : "") != 0;
 }
 
-static const struct repository_observer observer = {
-	.on_connection = notify_state,
-};
+static void swap(char **a, char **b)
+{
+	char *was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+/* Takes from `fresh` what can change while the daemon runs. */
+static int apply(struct manager *m, struct config *fresh)
+{
+	struct config *c = &m->config;
+	int r = 0;
+
+	if (differ(c->data_dir, fresh->data_dir) || differ(c->socket, fresh->socket) ||
+		c->serves_bus != fresh->serves_bus)
+		log_notice("another data_dir, socket or dbus counts from the next start on");
+	log_set_level(log_level_from_string(fresh->log_level));
+	swap(&c->log_level, &fresh->log_level);
+	if (differ(c->preview_helper, fresh->preview_helper))
+		r = repository_set_preview_helper(m->repository, fresh->preview_helper);
+	if (r == 0)
+		swap(&c->preview_helper, &fresh->preview_helper);
+	if (r == 0 && !c->demo && differ(c->ca_file, fresh->ca_file))
+		r = native_service_set_ca_file(m->service, fresh->ca_file);
+	if (r == 0)
+		swap(&c->ca_file, &fresh->ca_file);
+	return r;
+}
+
+static void on_reload(void *userdata)
+{
+	struct manager *m = userdata;
+	_cleanup_(config_clear) struct config fresh = { 0 };
+	int r;
+
+	notifier_reloading();
+	r = config_resolve(m->given, &fresh);
+	r = r < 0 ? r : apply(m, &fresh);
+	if (r < 0)
+		log_error("the settings are left as they were");
+	else
+		log_info("the settings were read again");
+	notifier_reloaded();
+}
 
 static int build_core(struct manager *m)
 {
@@ -133,9 +195,10 @@ static int build_core(struct manager *m)
 		return -ENOMEM;
 	m->sigterm = loop_signal_new(m->loop, SIGTERM, on_terminate, m);
 	m->sigint = loop_signal_new(m->loop, SIGINT, on_terminate, m);
+	m->sighup = loop_signal_new(m->loop, SIGHUP, on_reload, m);
 	r = open_store(m);
 	if (r < 0) {
-		log_error("%s: %s", m->config->data_dir, explain_store(r));
+		say_failure(m->config.data_dir, explain_store(r));
 		return r;
 	}
 	barrier_add_listener(m->barrier, BARRIER_AFTER_EFFECTS, on_commit, m);
@@ -149,17 +212,27 @@ static int build_repository(struct manager *m)
 		.barrier = m->barrier,
 		.store = m->store,
 		.service = m->service,
-		.preview_helper = m->config->preview_helper,
+		.preview_helper = m->config.preview_helper,
 	};
 	int r;
 
 	randombytes_buf(&o.seed, sizeof(o.seed));
 	r = repository_new(&o, &m->repository);
 	if (r < 0)
-		log_error("the account cannot be read: %s", strerror(-r));
-	else
-		repository_add_observer(m->repository, &observer, m);
+		say_failure("the account cannot be read", strerror(-r));
 	return r;
+}
+
+static int build_notifier(struct manager *m)
+{
+	const struct notifier_options o = {
+		.loop = m->loop,
+		.barrier = m->barrier,
+		.store = m->store,
+		.repository = m->repository,
+	};
+
+	return notifier_new(&o, &m->notifier);
 }
 
 static const char *explain_socket(int r)
@@ -176,7 +249,7 @@ static const char *explain_socket(int r)
 
 static int build_ipc(struct manager *m)
 {
-	const struct config *c = m->config;
+	const struct config *c = &m->config;
 	_cleanup_free_ char *bus = c->serves_bus ? bus_address_session() : NULL;
 	int r;
 
@@ -201,8 +274,7 @@ static int build_ipc(struct manager *m)
 		&m->ipc);
 
 	if (r < 0)
-		log_error("cannot listen at %s: %s", c->socket ? c->socket : "the socket",
-			explain_socket(r));
+		say_failure(c->socket ? c->socket : "the socket", explain_socket(r));
 	return r;
 }
 
@@ -212,20 +284,37 @@ static void sign_in_to_demo(void *userdata, const struct failure *f)
 		log_error("the demo's account cannot sign in: %s", f->detail);
 }
 
-int manager_new(const struct config *c, struct manager **ret)
+static int configure(struct manager *m)
+{
+	char field[80];
+	int r = config_resolve(m->given, &m->config);
+
+	if (r < 0) {
+		give_up("the settings are wrong; the log says which");
+		return r;
+	}
+	log_set_level(log_level_from_string(m->config.log_level));
+	snprintf(field, sizeof(field), "ACCOUNT=%s", m->config.account);
+	log_set_field(field);
+	return 0;
+}
+
+int manager_new(const struct config *given, struct manager **ret)
 {
 	_cleanup_(manager_freep) struct manager *m = calloc(1, sizeof(*m));
 	int r;
 
 	if (!m)
 		return -ENOMEM;
-	m->config = c;
-	r = build_core(m);
+	m->given = given;
+	r = configure(m);
+	r = r < 0 ? r : build_core(m);
 	r = r < 0 ? r : build_repository(m);
+	r = r < 0 ? r : build_notifier(m);
 	r = r < 0 ? r : build_ipc(m);
 	if (r < 0)
 		return r;
-	if (c->demo)
+	if (m->config.demo)
 		account_login(m->repository, "https://demo.invalid", "demo", "demo",
 			sign_in_to_demo, NULL);
 	else
@@ -238,9 +327,9 @@ int manager_run(struct manager *m)
 {
 	int code;
 
-	sd_notify(0, "READY=1");
+	notifier_ready(m->notifier);
 	code = event_loop_run(m->loop);
-	sd_notify(0, "STOPPING=1");
+	notifier_stopping();
 	ipc_drain(m->ipc);
 	return code;
 }
@@ -251,6 +340,7 @@ struct manager *manager_free(struct manager *m)
 		return NULL;
 	ipc_free(m->ipc);
 	repository_free(m->repository);
+	notifier_free(m->notifier);
 	service_free(m->service);
 	if (m->barrier)
 		barrier_remove_listener(m->barrier, m);
@@ -260,7 +350,9 @@ struct manager *manager_free(struct manager *m)
 	loop_timer_free(m->idle);
 	loop_signal_free(m->sigterm);
 	loop_signal_free(m->sigint);
+	loop_signal_free(m->sighup);
 	event_loop_free(m->loop);
+	config_clear(&m->config);
 	free(m);
 	return NULL;
 }

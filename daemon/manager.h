@@ -8,12 +8,13 @@
 struct manager;
 
 /*
- * Opens the account's data, starts to listen and to connect. `c` is borrowed until manager_free.
- * Says in the log why it could not: -EINVAL, -EADDRINUSE, -EKEYREJECTED, -EUCLEAN and others.
+ * Reads the settings, opens the account's data, starts to listen and to connect. `given` is what
+ * the command line says, borrowed until manager_free. Says in the log why it could not: -EINVAL
+ * (settings), -EADDRINUSE, -EKEYREJECTED, -EUCLEAN and others.
  */
-int manager_new(const struct config *c, struct manager **ret);
+int manager_new(const struct config *given, struct manager **ret);
 
-/* Serves until SIGTERM or SIGINT; returns the exit status. */
+/* Serves until SIGTERM or SIGINT, reads the settings again at SIGHUP; returns the exit status. */
 int manager_run(struct manager *m);
 
 /* Says goodbye to the server and to the frontends. Takes NULL, returns NULL. */

@@ -25,9 +25,10 @@ struct config {
 };
 
 /*
- * Reads the file into what is not set yet, then fills in the defaults. -EINVAL after an error that
- * was logged.
+ * What `given` (the command line) and the file say, and the defaults for the rest. Settings of the
+ * account's own section in the file come before those of all accounts. To be called again when the
+ * file has changed; -EINVAL after an error that was logged.
  */
-int config_complete(struct config *c);
+int config_resolve(const struct config *given, struct config *ret);
 
 void config_clear(struct config *c);

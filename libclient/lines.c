@@ -41,9 +41,16 @@ static const char *string_member(const cJSON *object, const char *name)
 static void on_hello(struct chat_client *c, cJSON *message)
 {
 	const cJSON *params = cJSON_GetObjectItemCaseSensitive(message, "params");
+	const cJSON *error = cJSON_GetObjectItemCaseSensitive(message, "error");
 	const char *method = string_member(message, "method");
 	struct error_store why;
 
+	if (cJSON_IsObject(error)) {
+		error_set_rpc(&why, error);
+		cJSON_Delete(message);
+		connection_lost(c, &why);
+		return;
+	}
 	c->hello.api = string_member(params, "api");
 	if (!method || strcmp(method, "hello") != 0 || !c->hello.api) {
 		cJSON_Delete(message);

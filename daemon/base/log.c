@@ -20,7 +20,8 @@ static struct {
 	const char *program;
 	_Atomic int level; /* threads log too */
 	bool journal;
-} logger = { "chatd", LOG_INFO, false };
+	char field[96]; /* of every entry */
+} logger = { .program = "chatd", .level = LOG_INFO };
 
 /*
  * systemd names the journal's stream by device and inode, so that a redirected stderr is not
@@ -67,16 +68,23 @@ int log_level_from_string(const char *s)
 	return -EINVAL;
 }
 
+void log_set_field(const char *field)
+{
+	snprintf(logger.field, sizeof(logger.field), "%s", field);
+}
+
 static void to_journal(int priority, const char *fields, char *text)
 {
 	char message[1100], level[32];
-	struct iovec iov[3 + MAX_FIELDS];
+	struct iovec iov[4 + MAX_FIELDS];
 	int n = 0;
 
 	snprintf(message, sizeof(message), "MESSAGE=%s", text);
 	snprintf(level, sizeof(level), "PRIORITY=%d", priority);
 	iov[n++] = (struct iovec){ message, strlen(message) };
 	iov[n++] = (struct iovec){ level, strlen(level) };
+	if (logger.field[0])
+		iov[n++] = (struct iovec){ logger.field, strlen(logger.field) };
 	while (fields && *fields && n < (int)ARRAY_SIZE(iov)) {
 		size_t len = strcspn(fields, "\n");
 

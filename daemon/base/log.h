@@ -15,6 +15,9 @@ void log_init(const char *program);
 /* Drops everything less urgent than `priority` (LOG_ERR .. LOG_DEBUG); LOG_INFO at the start. */
 void log_set_level(int priority);
 
+/* A structured field of every entry from now on, "NAME=value"; copied. */
+void log_set_field(const char *field);
+
 /* "debug", "info", "notice", "warning" or "error" to the priority; -EINVAL for anything else. */
 int log_level_from_string(const char *s);
 

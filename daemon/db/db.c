@@ -324,6 +324,42 @@ int db_checkpoint(struct db *db)
 	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
 }
 
+/* The first bytes, past the pages that are cached: a disk that is gone is noticed by this. */
+static int read_file_start(struct db *db)
+{
+	sqlite3_file *file = NULL;
+	char start[16];
+	int rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (rc == SQLITE_OK && file && file->pMethods)
+		rc = file->pMethods->xRead(file, start, sizeof(start), 0);
+	return rc == SQLITE_OK || rc == SQLITE_IOERR_SHORT_READ ? 0 : to_errno(db, rc);
+}
+
+int db_probe(struct db *db)
+{
+	int moved = 0;
+
+	/* What is in memory knows no such question. */
+	if (sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+		moved)
+		return -ESTALE;
+	return read_file_start(db);
+}
+
+int db_touch(struct db *db)
+{
+	int64_t version = db_get_int(db, 0, "PRAGMA user_version", "");
+	char sql[48];
+	int r = begin(db), rc;
+
+	if (r < 0)
+		return r;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", (int)version);
+	rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : note_error(db, rc);
+}
+
 static void note_version(struct db *db)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;

@@ -89,6 +89,15 @@ void db_rollback(struct db *db);
 /* 0, or the negative errno that stands in the way of this turn's commit. */
 int db_turn_error(const struct db *db);
 
+/*
+ * A cheap look at whether the file can be read, in a few microseconds and without a change.
+ * -ESTALE: it is not at its path any more.
+ */
+int db_probe(struct db *db);
+
+/* Writes a page as it is, in the turn's transaction. */
+int db_touch(struct db *db);
+
 /* The version of SQLCipher; lives as long as `db`. */
 const char *db_version(const struct db *db);
 

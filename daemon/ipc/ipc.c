@@ -118,6 +118,11 @@ int ipc_new(const struct ipc_options *o, struct ipc **ret)
 	return 0;
 }
 
+void ipc_turn_away(const char *why)
+{
+	server_turn_away_systemd(why);
+}
+
 void ipc_drain(struct ipc *ipc)
 {
 	barrier_commit(ipc->api.barrier);

@@ -64,6 +64,12 @@ struct ipc *ipc_free(struct ipc *ipc);
 DEFINE_CLEANUP(struct ipc *, ipc_free)
 
 /*
+ * For a daemon that cannot start: whoever waits at the sockets that systemd has handed over is told
+ * why, instead of waiting for a start that fails again.
+ */
+void ipc_turn_away(const char *why);
+
+/*
  * What rpc.discover answers: an OpenRPC document as text, owned; NULL when memory is short. Needs
  * no daemon.
  */

@@ -53,12 +53,12 @@ static void on_gone(void *userdata, struct peer *p)
 }
 
 /* One line and the end; if it does not fit into the socket's buffer, just the end. */
-static void turn_away(int fd)
+static void turn_away(int fd, enum chat_error_code code, const char *why)
 {
 	_cleanup_(chunk_unrefp) struct chunk *line = NULL;
 	struct rpc_error e;
 
-	rpc_error_set(&e, CHAT_ERROR_BUSY, "too many connections");
+	rpc_error_set(&e, code, "%s", why);
 	line = rpc_error_line(NULL, &e);
 	if (line)
 		(void)!send(fd, line->data, line->size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -97,7 +97,7 @@ static void admit(struct listener *l, int fd)
 		return;
 	}
 	if (s->n_peers >= s->max_peers) {
-		turn_away(fd);
+		turn_away(fd, CHAT_ERROR_BUSY, "too many connections");
 		return;
 	}
 	if (peer_new(&o, &p) < 0)
@@ -212,6 +212,26 @@ int server_listen_systemd(struct server *s)
 			close(fd);
 	}
 	return r < 0 ? r : n;
+}
+
+static void turn_away_all(int listening, const char *why)
+{
+	int fd;
+
+	if (fcntl(listening, F_SETFL, fcntl(listening, F_GETFL) | O_NONBLOCK) < 0)
+		return;
+	while ((fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		turn_away(fd, CHAT_ERROR_STORAGE_ERROR, why);
+}
+
+void server_turn_away_systemd(const char *why)
+{
+	int n = sd_listen_fds(1);
+
+	for (int i = 0; i < n; i++) {
+		turn_away_all(SD_LISTEN_FDS_START + i, why);
+		close(SD_LISTEN_FDS_START + i);
+	}
 }
 
 /* Polls the peers that have something to be written; false when none has. */

@@ -23,6 +23,12 @@ int server_listen_at(struct server *s, const char *path);
  */
 int server_listen_systemd(struct server *s);
 
+/*
+ * Of no server: whoever waits at the sockets that systemd has handed over is told `why`, as a
+ * storage_error, and let go. The sockets are closed here.
+ */
+void server_turn_away_systemd(const char *why);
+
 /* Accepts on a listening socket (taken) for clients of these scopes. */
 int server_listen_on(struct server *s, int fd, unsigned scopes);
 

@@ -500,6 +500,17 @@ const char *http_client_version(void)
 	return curl_version_info(CURLVERSION_NOW)->version;
 }
 
+int http_client_set_ca_file(struct http_client *c, const char *ca_file)
+{
+	char *copy = ca_file ? strdup(ca_file) : NULL;
+
+	if (ca_file && !copy)
+		return -ENOMEM;
+	free(c->ca_file);
+	c->ca_file = copy;
+	return 0;
+}
+
 struct http_client *http_client_new(struct event_loop *loop, const char *ca_file)
 {
 	struct http_client *c;

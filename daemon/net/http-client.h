@@ -54,6 +54,9 @@ struct http_options {
 /* `ca_file`: PEM bundle beside the system's roots' place (replaces them), or NULL; copied. */
 struct http_client *http_client_new(struct event_loop *loop, const char *ca_file);
 
+/* For requests from now on; connections that are open stay in use. */
+int http_client_set_ca_file(struct http_client *c, const char *ca_file);
+
 /* The version of libcurl, static. */
 const char *http_client_version(void);
 

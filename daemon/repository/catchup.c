@@ -98,12 +98,15 @@ static int check_progress(
 
 static void job_failed(struct repository *r, const struct gap_job *j, const struct problem *p)
 {
+	char field[ID_SIZE + 16];
+
 	switch (p->class) {
 	case PROBLEM_TRANSIENT:
 		retry_later(r, p);
 		break;
 	case PROBLEM_PERMANENT:
-		log_full(LOG_WARNING, NULL, "the server does not serve a chat's messages: %s",
+		snprintf(field, sizeof(field), "CHAT_ID=%s", j->chat_id);
+		log_full(LOG_WARNING, field, "the server does not serve a chat's messages: %s",
 			p->title ? p->title : "no reason given");
 		store_chat_close_gap(r->store, j->chat_id);
 		break;

@@ -141,6 +141,11 @@ int repository_new(const struct repository_options *o, struct repository **ret)
 	return 0;
 }
 
+int repository_set_preview_helper(struct repository *r, const char *path)
+{
+	return replace_string(&r->preview_helper, path);
+}
+
 void repository_start(struct repository *r)
 {
 	int e = store_media_sweep(r->store);

@@ -42,6 +42,9 @@ int repository_new(const struct repository_options *o, struct repository **ret);
 struct repository *repository_free(struct repository *r);
 DEFINE_CLEANUP(struct repository *, repository_free)
 
+/* Photos that are looked at from now on go through the program at this path; copied. */
+int repository_set_preview_helper(struct repository *r, const char *path);
+
 /* Begins to connect if an account is signed in. */
 void repository_start(struct repository *r);
 

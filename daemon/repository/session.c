@@ -52,6 +52,7 @@ void session_set_state(struct repository *r, enum session_state state, const cha
 	struct sync *s = &r->sync;
 	enum session_state old = s->state;
 	struct repository_status status;
+	char field[40];
 
 	if (error)
 		snprintf(s->last_error, sizeof(s->last_error), "%s", error);
@@ -66,7 +67,8 @@ void session_set_state(struct repository *r, enum session_state state, const cha
 	if (state != old)
 		s->since = clock_wall_ms();
 	s->state = state;
-	log_full(LOG_INFO, NULL, "session %s -> %s%s%s", state_names[old], state_names[state],
+	snprintf(field, sizeof(field), "SESSION_STATE=%s", state_names[state]);
+	log_full(LOG_INFO, field, "session %s -> %s%s%s", state_names[old], state_names[state],
 		error ? ": " : "", error ? error : "");
 	if ((old == SESSION_CATCHING_UP || old == SESSION_LIVE) && !session_is_up(r))
 		leave_up(r);

@@ -5,6 +5,7 @@
  * ask; here is only what is under way.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -71,6 +72,15 @@ void job_tell_progress(struct transfer_job *j, int64_t done)
 				r->observers[i].userdata, &j->attachment);
 }
 
+static void log_transfer(const struct transfer_job *j, const char *what, int e)
+{
+	char fields[200];
+
+	snprintf(fields, sizeof(fields), "ATTACHMENT_ID=%s\nMESSAGE_ID=%s", j->attachment.id,
+		j->attachment.message_id);
+	log_full(LOG_ERR, fields, "%s: %s", what, strerror(-e));
+}
+
 /* A refused upload takes its message with it: it can never be sent as it is. */
 static int store_failure(struct transfer_job *j, const char *title, const char *detail)
 {
@@ -87,7 +97,7 @@ void job_fail(struct transfer_job *j, const char *title, const char *detail)
 	int e = store_failure(j, title, detail);
 
 	if (e < 0 && e != -ENOENT)
-		log_error("a failed transfer could not be stored: %s", strerror(-e));
+		log_transfer(j, "a failed transfer could not be stored", e);
 	job_end(j);
 }
 
@@ -139,7 +149,7 @@ void job_take_store_error(struct transfer_job *j, int e)
 		job_end(j);
 		return;
 	}
-	log_error("a photo's bytes cannot be stored or read: %s", strerror(-e));
+	log_transfer(j, "a photo's bytes cannot be stored or read", e);
 	job_retry(j, 0);
 }
 

@@ -53,6 +53,20 @@ bool store_is_committed(const struct store *s)
 	return !db_in_transaction(s->chat) && !db_in_transaction(s->media);
 }
 
+int store_probe(struct store *s)
+{
+	int r = db_probe(s->chat);
+
+	return r < 0 ? r : db_probe(s->media);
+}
+
+int store_try_write(struct store *s)
+{
+	int r = db_touch(s->media);
+
+	return r < 0 ? r : db_touch(s->chat);
+}
+
 void store_checkpoint(struct store *s)
 {
 	db_checkpoint(s->media);

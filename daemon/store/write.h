@@ -11,6 +11,17 @@
 int store_begin(struct store *s);
 void store_end(struct store *s, bool failed);
 
+/*
+ * For a watchdog: whether the databases can be read. -ESTALE: a file was moved or deleted under the
+ * daemon, and what is written would be lost.
+ */
+int store_probe(struct store *s);
+
+/*
+ * Writes without changing anything, so that store_write_state() tells whether writing works again.
+ */
+int store_try_write(struct store *s);
+
 /* The account. Strings are borrowed during the callback; at most one account is stored. */
 struct store_account {
 	const char *server;

@@ -210,6 +210,29 @@ static void test_key_file(void **state)
 	db_key_free(a);
 }
 
+static void test_probe_notices_a_file_that_is_gone(void **state)
+{
+	const struct place *p = *state;
+	_cleanup_(db_closep) struct db *db = NULL, *memory = NULL;
+	int64_t before;
+
+	assert_int_equal(open_at(p, p->key, 1, &db), 0);
+	assert_int_equal(db_probe(db), 0);
+	assert_false(db_in_transaction(db));
+	before = db_size(db);
+	assert_int_equal(db_touch(db), 0);
+	assert_true(db_in_transaction(db));
+	assert_int_equal(db_commit(db), 0);
+	assert_true(db_size(db) > before);
+	assert_int_equal(db_get_int(db, -1, "PRAGMA user_version", ""), 1);
+	unlink(p->path);
+	assert_int_equal(db_probe(db), -ESTALE);
+	assert_int_equal(db_open(&(struct db_options){ .path = ":memory:" }, &memory), 0);
+	assert_int_equal(db_probe(memory), 0);
+	assert_int_equal(db_touch(memory), 0);
+	db_rollback(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +245,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_savepoints_nest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_same_statement_twice_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_probe_notices_a_file_that_is_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_key_file, set_up, tear_down),
 	};
 

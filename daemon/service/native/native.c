@@ -168,6 +168,20 @@ static const struct service native_service = {
 	.free = native_free,
 };
 
+int native_service_set_ca_file(struct service *s, const char *ca_file)
+{
+	struct native *n = native_from(s);
+	char *fresh;
+	int r = copy(&fresh, ca_file);
+
+	r = r < 0 ? r : http_client_set_ca_file(n->http, ca_file);
+	if (r == 0) {
+		free(n->ca_file);
+		n->ca_file = fresh;
+	}
+	return r;
+}
+
 struct service *native_service_new(struct event_loop *loop, const struct native_options *o)
 {
 	struct native *n = calloc(1, sizeof(*n));

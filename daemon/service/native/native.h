@@ -20,3 +20,6 @@ struct native_options {
 
 /* `loop` is borrowed. NULL when memory or descriptors are short. */
 struct service *native_service_new(struct event_loop *loop, const struct native_options *o);
+
+/* Connections made from now on trust these instead (NULL: the system's roots); copied. */
+int native_service_set_ca_file(struct service *s, const char *ca_file);
