@@ -87,12 +87,12 @@ static void say_not_running(const struct ctl *ctl)
 		fprintf(stderr, "chatctl: chatd is not running on %s\n", ctl->options.socket);
 	else if (account && strcmp(account, "default") != 0)
 		fprintf(stderr,
-			"chatctl: chatd is not running for account %s; start it with 'chatd "
-			"--account %s'\n",
+			"chatctl: chatd is not running for account %s; start it with 'systemctl "
+			"--user start chatd@%s.socket'\n",
 			account, account);
 	else
 		fputs("chatctl: chatd is not running; start it with 'systemctl --user start "
-		      "chatd', or run 'chatd' by hand\n",
+		      "chatd.socket'\n",
 			stderr);
 }
 

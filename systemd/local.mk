@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-nodist_systemduserunit_DATA = systemd/chatd.service
-dist_systemduserunit_DATA = systemd/chatd.socket
-EXTRA_DIST += systemd/chatd.service.in
-CLEANFILES += systemd/chatd.service
+# Two templates make the units of the account `default` and, with an @, those of any other.
+user_units = \
+	systemd/chatd.service systemd/chatd@.service \
+	systemd/chatd.socket systemd/chatd@.socket \
+	systemd/chatd-read.socket systemd/chatd-read@.socket \
+	systemd/chatd-send.socket systemd/chatd-send@.socket
+nodist_systemduserunit_DATA = $(user_units)
+EXTRA_DIST += systemd/chatd.service.in systemd/chatd.socket.in systemd/make-unit
+CLEANFILES += $(user_units)
 
-systemd/chatd.service: systemd/chatd.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
-		sed -e 's,@bindir\@,$(bindir),g' '$(srcdir)/systemd/chatd.service.in' >$@.new && mv $@.new $@
+unit_templates = systemd/chatd.service.in systemd/chatd.socket.in
+$(user_units): systemd/make-unit $(unit_templates) Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && bindir='$(bindir)' systemd_version='$(SYSTEMD_VERSION)' \
+		$(SHELL) '$(srcdir)/systemd/make-unit' '$(srcdir)/systemd' $(@F) >$@.new && mv $@.new $@
 
 # The session's bus starts the daemon for the first who calls it.
 dbusservicesdir = $(datadir)/dbus-1/services

@@ -13,4 +13,6 @@ dist-hook:
 	$(MKDIR_P) '$(distdir)/tests/integration'
 	cp -fp '$(srcdir)'/tests/integration/*.py '$(distdir)/tests/integration/'
 
+EXTRA_DIST += tests/integration/user-manager
+
 include tests/integration/client.mk

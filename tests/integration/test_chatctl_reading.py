@@ -351,8 +351,8 @@ def test_no_daemon(fake, tmp_path):
     result = Chatctl(tmp_path)("status")
     assert result.code == 3
     assert result.err == ("chatctl: chatd is not running; start it with 'systemctl --user start "
-                          "chatd', or run 'chatd' by hand\n")
-    assert "--account work" in Chatctl(tmp_path)("status", "--account=work").err
+                          "chatd.socket'\n")
+    assert "start chatd@work.socket'" in Chatctl(tmp_path)("status", "--account=work").err
     assert Chatctl(tmp_path, fake.path)("status").code == 3
     result = Chatctl(tmp_path)("status", "--json")
     assert result.error["kind"] == "not_running"
