@@ -53,9 +53,10 @@ def installed():
     with open(build_directory() / "config.status") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-        subprocess.run(["make", "-s", "-C", build_directory(), "install",
-                        f"DESTDIR={destination}"], check=True, env=environment,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(["make", "-s", "-C", build_directory(), "install",
+                               f"DESTDIR={destination}"], env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
     return pathlib.Path(destination)
 
 
@@ -73,7 +74,10 @@ def until(condition, what, patience=PATIENCE):
 
 class UserManager:
     def __init__(self):
+        if os.geteuid() != 0:
+            pytest.skip("making a machine with a user of its own needs root")
         self.prefix = configured("prefix")
+        self.installed = installed() / self.prefix.lstrip("/")
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="chatd-machine-"))
         self.directory.chmod(0o755)
         self.home = self.directory / "home"
@@ -81,13 +85,11 @@ class UserManager:
         self.process = None
 
     def start(self):
-        if os.geteuid() != 0:
-            pytest.skip("making a machine with a user of its own needs root")
         script = pathlib.Path(__file__).with_name("user-manager")
         log = open(self.directory / "log", "w")
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/bash", script,
-             self.directory, NAME, str(UID), installed() / self.prefix.lstrip("/"), self.prefix],
+             self.directory, NAME, str(UID), self.installed, self.prefix],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         log.close()
         try:
@@ -96,7 +98,8 @@ class UserManager:
             self.stop()
             raise
         if not ready:
-            said = (self.directory / "log").read_text().strip()
+            said = " ".join((self.directory / name).read_text() for name in ("log", "manager.log")
+                            if (self.directory / name).exists()).strip()
             self.stop()
             pytest.skip(f"no user manager can be run here: {said}")
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
