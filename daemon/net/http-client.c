@@ -19,7 +19,8 @@
 #define CONNECT_TIMEOUT_S 20L
 #define STALL_TIMEOUT_S 30u
 #define MAX_BODY (4u << 20)
-#define MAX_CONNECTIONS_PER_HOST 8L
+/* More than there ever are in the background, so that a user's request need not wait for these. */
+#define MAX_CONNECTIONS_PER_HOST 12L
 #define MAX_IDLE_CONNECTIONS 8L
 
 TAILQ_HEAD(request_list, http_request);

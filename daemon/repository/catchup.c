@@ -16,6 +16,7 @@
 #define CHATS_PER_PAGE 100
 #define MESSAGES_PER_PAGE 200
 #define MAX_JOBS 4
+#define SOON_MS 2000
 #define FIRST_SYNC_CHATS \
 	20 /* of these the newest page is fetched at once; of others, when somebody looks */
 #define FIRST_SYNC_MESSAGES 50
@@ -203,7 +204,7 @@ static int fill_gap(void *userdata, const char *chat_id)
 
 void catchup_fill_gaps(struct repository *r)
 {
-	if (!session_is_up(r) || loop_timer_is_running(r->sync.retry))
+	if (!session_is_up(r) || loop_timer_is_running(r->sync.retry) || repository_is_asked(r))
 		return;
 	if (store_chat_gaps(r->store, 2 * MAX_JOBS, fill_gap, r) < 0)
 		retry_later(r, NULL);
@@ -389,6 +390,15 @@ void catchup_list_again(struct repository *r)
 		request_chats(r);
 }
 
+void catchup_list_soon(struct repository *r)
+{
+	struct sync *s = &r->sync;
+
+	if (!loop_timer_is_running(s->soon))
+		loop_timer_start_us(
+			s->soon, (uint64_t)backoff_jitter(&s->request_backoff, SOON_MS) * 1000);
+}
+
 void catchup_start_over(struct repository *r)
 {
 	r->sync.chats_call = service_call_cancel(r->service, r->sync.chats_call);
@@ -425,6 +435,7 @@ void catchup_stop(struct repository *r)
 	struct gap_job *j;
 
 	loop_timer_stop(r->sync.retry);
+	loop_timer_stop(r->sync.soon);
 	r->sync.chats_call = service_call_cancel(r->service, r->sync.chats_call);
 	r->sync.chats_done = r->sync.list_again = false;
 	r->sync.after_chat[0] = '\0';

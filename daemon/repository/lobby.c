@@ -1,26 +1,45 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "repository/parts.h"
 
-/* A question to the server on a frontend's behalf. */
+#define LEARN_BASE_MS 1000
+#define LEARN_CAP_MS 300000
+
+enum question {
+	QUESTION_CHAT, /* with a user */
+	QUESTION_USER,
+};
+
+/*
+ * A question to the server on a frontend's behalf. Whoever asks the same meanwhile waits along,
+ * without a call.
+ */
 struct lobby_call {
 	struct repository *repository;
 	struct service_call *call;
+	enum question question;
+	char user_id[ID_SIZE];
+	bool asked; /* of the server, not answered yet */
+	bool answered;
 	repository_id_fn id_fn;
 	repository_done_fn done_fn;
 	void *userdata;
 	TAILQ_ENTRY(lobby_call) entry;
 };
 
-static struct lobby_call *call_new(struct repository *r, void *userdata)
+static struct lobby_call *call_new(
+	struct repository *r, enum question question, const char *user_id, void *userdata)
 {
 	struct lobby_call *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->repository = r;
+	c->question = question;
+	snprintf(c->user_id, sizeof(c->user_id), "%s", user_id);
 	c->userdata = userdata;
 	TAILQ_INSERT_TAIL(&r->lobby_calls, c, entry);
 	return c;
@@ -38,6 +57,50 @@ static void call_end(struct lobby_call *c, const struct failure *f, const char *
 		ended.done_fn(ended.userdata, f);
 }
 
+static bool is_same(const struct lobby_call *a, const struct lobby_call *b)
+{
+	return a->question == b->question && strcmp(a->user_id, b->user_id) == 0;
+}
+
+/* True if the server is being asked that already. */
+static bool waits_along(const struct lobby_call *c)
+{
+	const struct lobby_call *other;
+
+	TAILQ_FOREACH(other, &c->repository->lobby_calls, entry)
+		if (other != c && other->asked && is_same(other, c))
+			return true;
+	return false;
+}
+
+static struct lobby_call *next_answered(struct repository *r)
+{
+	struct lobby_call *c;
+
+	TAILQ_FOREACH(c, &r->lobby_calls, entry)
+		if (c->answered)
+			return c;
+	return NULL;
+}
+
+/* The one that was answered, and those who waited along. `p`: why there was no answer, or NULL. */
+static void end_all(struct lobby_call *answered, const struct problem *p, const struct failure *f,
+	const char *id)
+{
+	struct repository *r = answered->repository;
+	struct lobby_call *c;
+
+	if (p && p->class == PROBLEM_TRANSIENT)
+		hold_begin(&r->lobby_hold, p);
+	else
+		hold_over(&r->lobby_hold);
+	TAILQ_FOREACH(c, &r->lobby_calls, entry)
+		c->answered |= is_same(c, answered);
+	while ((c = next_answered(r)))
+		call_end(c, f, id);
+	catchup_fill_gaps(r);
+}
+
 void lobby_session_ended(struct repository *r)
 {
 	r->learning = service_call_cancel(r->service, r->learning);
@@ -48,6 +111,7 @@ void lobby_done(struct repository *r)
 	struct lobby_call *c;
 
 	lobby_session_ended(r);
+	r->learn_retry = loop_timer_free(r->learn_retry);
 	while ((c = TAILQ_FIRST(&r->lobby_calls))) {
 		service_call_cancel(r->service, c->call);
 		TAILQ_REMOVE(&r->lobby_calls, c, entry);
@@ -64,6 +128,12 @@ int lobby_put_users(struct repository *r, const struct user *users, size_t n)
 	return e;
 }
 
+static void learn_later(struct repository *r, uint32_t floor_ms)
+{
+	loop_timer_start_us(
+		r->learn_retry, (uint64_t)backoff_next(&r->learn_backoff, floor_ms) * 1000);
+}
+
 /* Whoever the server does not describe either goes by the id from now on. */
 static void on_learned(void *userdata, const struct problem *p, const struct user *user)
 {
@@ -71,26 +141,53 @@ static void on_learned(void *userdata, const struct problem *p, const struct use
 	struct user nameless = { .id = r->learning_id, .name = r->learning_id };
 
 	r->learning = NULL;
+	if (p && p->class == PROBLEM_TRANSIENT)
+		learn_later(r, p->retry_after_ms);
 	if (p && (p->class == PROBLEM_TRANSIENT || p->class == PROBLEM_UNAUTHORISED))
 		return;
+	backoff_reset(&r->learn_backoff);
 	if (store_user_put(r->store, p || !user->name ? &nameless : user) == 0)
 		lobby_learn_users(r);
 }
 
 void lobby_learn_users(struct repository *r)
 {
-	if (r->learning || !session_is_up(r) ||
+	if (r->learning || !session_is_up(r) || loop_timer_is_running(r->learn_retry) ||
 		store_user_next_unknown(r->store, r->learning_id) < 0)
 		return;
-	r->service->lobby->get_user(r->service, r->learning_id, on_learned, r, &r->learning);
+	if (r->service->lobby->get_user(r->service, r->learning_id, on_learned, r, &r->learning) <
+		0)
+		learn_later(r, 0);
+}
+
+static void on_learn_retry(void *userdata)
+{
+	lobby_learn_users(userdata);
+}
+
+int lobby_init(struct repository *r, uint64_t seed)
+{
+	backoff_init(&r->learn_backoff, LEARN_BASE_MS, LEARN_CAP_MS, seed);
+	hold_init(&r->lobby_hold, seed + 11);
+	r->learn_retry = loop_timer_new(r->loop, on_learn_retry, r);
+	return r->learn_retry ? 0 : -ENOMEM;
 }
 
 /* 0 when the server may be asked, else a filled failure. */
 static int check_online(struct repository *r, struct failure *f)
 {
+	uint32_t wait = hold_left_ms(&r->lobby_hold);
+	int e;
+
 	if (!r->account.signed_in || r->account.refused)
 		return failure_from_errno(f, -EKEYEXPIRED);
-	return session_is_up(r) ? 0 : failure_from_errno(f, -ENOTCONN);
+	if (!session_is_up(r))
+		return failure_from_errno(f, -ENOTCONN);
+	if (wait == 0)
+		return 0;
+	e = failure_set(f, FAILURE_OFFLINE, "the server asked to wait, or has trouble");
+	f->retry_after_ms = wait;
+	return e;
 }
 
 static int store_chat(struct repository *r, const struct chat *chat, const struct user *peer)
@@ -121,9 +218,8 @@ static void on_chat(
 		if (e < 0)
 			failure_from_errno(&failure, e);
 	}
-	call_end(c, p || e < 0 ? &failure : NULL, p ? NULL : chat->id);
+	end_all(c, p, p || e < 0 ? &failure : NULL, p ? NULL : chat->id);
 	lobby_learn_users(r);
-	catchup_fill_gaps(r);
 }
 
 static int known_chat(void *userdata, const struct chat_info *c)
@@ -147,7 +243,7 @@ void lobby_create_chat(
 		return;
 	}
 	e = check_online(r, &f);
-	c = e < 0 ? NULL : call_new(r, userdata);
+	c = e < 0 ? NULL : call_new(r, QUESTION_CHAT, user_id, userdata);
 	if (!c) {
 		if (e == 0)
 			failure_from_errno(&f, -ENOMEM);
@@ -155,6 +251,9 @@ void lobby_create_chat(
 		return;
 	}
 	c->id_fn = fn;
+	if (waits_along(c))
+		return;
+	c->asked = true;
 	e = r->service->lobby->create_chat(r->service, user_id, on_chat, c, &c->call);
 	if (e < 0) {
 		failure_from_errno(&f, e);
@@ -175,7 +274,7 @@ static void on_user(void *userdata, const struct problem *p, const struct user *
 		if (e < 0)
 			failure_from_errno(&failure, e);
 	}
-	call_end(c, p || e < 0 ? &failure : NULL, NULL);
+	end_all(c, p, p || e < 0 ? &failure : NULL, NULL);
 }
 
 void lobby_fetch_user(
@@ -190,7 +289,7 @@ void lobby_fetch_user(
 		return;
 	}
 	e = check_online(r, &f);
-	c = e < 0 ? NULL : call_new(r, userdata);
+	c = e < 0 ? NULL : call_new(r, QUESTION_USER, user_id, userdata);
 	if (!c) {
 		if (e == 0)
 			failure_from_errno(&f, -ENOMEM);
@@ -198,6 +297,9 @@ void lobby_fetch_user(
 		return;
 	}
 	c->done_fn = fn;
+	if (waits_along(c))
+		return;
+	c->asked = true;
 	e = r->service->lobby->get_user(r->service, user_id, on_user, c, &c->call);
 	if (e < 0) {
 		failure_from_errno(&f, e);

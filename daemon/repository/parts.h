@@ -19,6 +19,21 @@ struct account {
 	struct login *login; /* one under way, or NULL */
 };
 
+/* A kind of request that the server does not want now. */
+struct hold {
+	struct backoff backoff;
+	uint64_t until_us; /* 0: it may be made */
+};
+
+void hold_init(struct hold *h, uint64_t seed);
+
+/* The server has trouble, or asked to wait; -over: it has answered. */
+void hold_begin(struct hold *h, const struct problem *p);
+void hold_over(struct hold *h);
+
+/* How long it still lasts; 0: not at all. */
+uint32_t hold_left_ms(const struct hold *h);
+
 struct gap_job;
 TAILQ_HEAD(gap_jobs, gap_job);
 
@@ -33,6 +48,7 @@ struct sync {
 	struct loop_timer *reconnect;
 	struct backoff request_backoff;
 	struct loop_timer *retry; /* of catch-up requests */
+	struct loop_timer *soon;  /* lists the chats again */
 	struct service_call *chats_call;
 	char after_chat[ID_SIZE]; /* where the paging of changed chats stands */
 	char *first_state; /* of the first page: what changed while paging is told again after it */
@@ -168,9 +184,13 @@ struct repository {
 	struct retention retention;
 	struct search search;
 	struct history_loads history_loads;
+	struct hold history_hold;
 	struct lobby_calls lobby_calls;
+	struct hold lobby_hold;
 	struct barrier_effect sweep;   /* of bytes whose messages are gone */
 	struct service_call *learning; /* of a user's name */
+	struct backoff learn_backoff;
+	struct loop_timer *learn_retry;
 	char learning_id[ID_SIZE];
 	struct {
 		const struct repository_observer *observer;
@@ -197,6 +217,7 @@ void search_done(struct repository *r);
 int retention_init(struct repository *r);
 void retention_done(struct repository *r);
 void room_done(struct repository *r);
+int lobby_init(struct repository *r, uint64_t seed);
 void lobby_done(struct repository *r);
 
 /* The one place where the session's state changes. `error` (for people) may be NULL. */
@@ -255,6 +276,9 @@ void sync_refused(struct repository *r, const struct problem *p);
 /* The network's events, one table for all parts. */
 extern const struct service_events sync_events;
 
+/* True while a user waits for an answer of the server's: what nobody waits for comes after. */
+bool repository_is_asked(const struct repository *r);
+
 /* A session began: nothing of an earlier one is on its way. Ended: the same. */
 void outbox_session_began(struct repository *r);
 void outbox_session_ended(struct repository *r);
@@ -275,6 +299,12 @@ void unsent_sweep(struct repository *r);
 
 /* The list of chats must be asked again: something came that it alone can explain. */
 void catchup_list_again(struct repository *r);
+
+/*
+ * The same in a moment: a receipt speaks of a message that is not here, and the chat's own
+ * watermarks say what it said.
+ */
+void catchup_list_soon(struct repository *r);
 
 /* The stored state is void: what is being listed after it, too. */
 void catchup_start_over(struct repository *r);

@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "repository/parts.h"
+
+#define HOLD_BASE_MS 1000
+#define HOLD_CAP_MS 300000
 
 int replace_string(char **to, const char *from)
 {
@@ -44,6 +48,36 @@ void failure_from_problem(struct failure *f, const struct problem *p)
 		break;
 	}
 	f->retry_after_ms = p->retry_after_ms;
+}
+
+void hold_init(struct hold *h, uint64_t seed)
+{
+	*h = (struct hold){ 0 };
+	backoff_init(&h->backoff, HOLD_BASE_MS, HOLD_CAP_MS, seed);
+}
+
+void hold_begin(struct hold *h, const struct problem *p)
+{
+	h->until_us = clock_monotonic_us() +
+		(uint64_t)backoff_next(&h->backoff, p->retry_after_ms) * 1000;
+}
+
+void hold_over(struct hold *h)
+{
+	backoff_reset(&h->backoff);
+	h->until_us = 0;
+}
+
+uint32_t hold_left_ms(const struct hold *h)
+{
+	uint64_t now = clock_monotonic_us();
+
+	return h->until_us > now ? (uint32_t)((h->until_us - now) / 1000) + 1 : 0;
+}
+
+bool repository_is_asked(const struct repository *r)
+{
+	return !TAILQ_EMPTY(&r->history_loads) || !TAILQ_EMPTY(&r->lobby_calls);
 }
 
 void repository_add_observer(
@@ -119,6 +153,8 @@ static int build(struct repository *r, const struct repository_options *o)
 	e = e < 0 ? e : sync_init(r, o->seed);
 	e = e < 0 ? e : outbox_init(r, o->seed + 1);
 	e = e < 0 ? e : receipts_init(r);
+	e = e < 0 ? e : lobby_init(r, o->seed + 3);
+	hold_init(&r->history_hold, o->seed + 4);
 	e = e < 0 ? e : presence_init(r);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
 	e = e < 0 ? e : retention_init(r);

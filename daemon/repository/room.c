@@ -9,10 +9,15 @@
 
 #define MIN_PAGE 50
 
-/* A page of older history asked of the server for a frontend. */
+/*
+ * A page of older history asked of the server for a frontend. Whoever asks for the same meanwhile
+ * waits along, without a call.
+ */
 struct history_load {
 	struct repository *repository;
 	struct service_call *call;
+	int64_t limit;
+	bool answered;
 	char chat_id[ID_SIZE];
 	repository_done_fn fn;
 	void *userdata;
@@ -187,6 +192,19 @@ void room_send(struct repository *r, const struct room_send *m, repository_id_fn
 		fn(userdata, e < 0 ? &failure : NULL, e < 0 ? NULL : message_id);
 }
 
+static struct history_load *load_new(
+	struct repository *r, const char *chat_id, repository_done_fn fn, void *userdata)
+{
+	struct history_load *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	*l = (struct history_load){ .repository = r, .fn = fn, .userdata = userdata };
+	snprintf(l->chat_id, sizeof(l->chat_id), "%s", chat_id);
+	TAILQ_INSERT_TAIL(&r->history_loads, l, entry);
+	return l;
+}
+
 static void load_end(struct history_load *l, const struct failure *f)
 {
 	struct history_load ended = *l;
@@ -224,6 +242,28 @@ static int store_history(struct repository *r, const char *chat_id, struct messa
 	return e;
 }
 
+static struct history_load *next_answered(struct repository *r)
+{
+	struct history_load *l;
+
+	TAILQ_FOREACH(l, &r->history_loads, entry)
+		if (l->answered)
+			return l;
+	return NULL;
+}
+
+/* The one that was answered, and those who waited along. */
+static void end_all(
+	struct repository *r, const char *chat_id, int64_t limit, const struct failure *f)
+{
+	struct history_load *l;
+
+	TAILQ_FOREACH(l, &r->history_loads, entry)
+		l->answered |= !l->call && l->limit <= limit && strcmp(l->chat_id, chat_id) == 0;
+	while ((l = next_answered(r)))
+		load_end(l, f);
+}
+
 /* What the server cannot give now is left out: the frontend gets what is here. */
 static void on_history(void *userdata, const struct problem *p, struct message_page *page)
 {
@@ -232,29 +272,49 @@ static void on_history(void *userdata, const struct problem *p, struct message_p
 	struct failure failure;
 	int e = p ? 0 : store_history(r, l->chat_id, page);
 
+	l->call = NULL;
+	if (p && p->class == PROBLEM_TRANSIENT)
+		hold_begin(&r->history_hold, p);
+	else
+		hold_over(&r->history_hold);
 	if (e < 0)
 		failure_from_errno(&failure, e);
 	else
 		transfers_schedule(r);
-	load_end(l, e < 0 ? &failure : NULL);
+	end_all(r, l->chat_id, l->limit, e < 0 ? &failure : NULL);
+	catchup_fill_gaps(r);
+}
+
+static struct history_load *find_load(struct repository *r, const char *chat_id, int64_t limit)
+{
+	struct history_load *l;
+
+	TAILQ_FOREACH(l, &r->history_loads, entry)
+		if (l->call && l->limit >= limit && strcmp(l->chat_id, chat_id) == 0)
+			return l;
+	return NULL;
 }
 
 static int ask_history(struct repository *r, const struct store_chat_sync *known, int64_t limit,
 	repository_done_fn fn, void *userdata)
 {
-	struct history_load *l = calloc(1, sizeof(*l));
+	struct history_load *l;
+	bool is_asked;
 	int e;
 
+	limit = limit > MIN_PAGE ? limit : MIN_PAGE;
+	is_asked = find_load(r, known->id, limit);
+	l = load_new(r, known->id, fn, userdata);
 	if (!l)
 		return -ENOMEM;
-	*l = (struct history_load){ .repository = r, .fn = fn, .userdata = userdata };
-	snprintf(l->chat_id, sizeof(l->chat_id), "%s", known->id);
-	TAILQ_INSERT_TAIL(&r->history_loads, l, entry);
+	l->limit = limit;
+	if (is_asked)
+		return 0;
 	e = r->service->room->list_messages(r->service,
 		&(struct message_page_query){
 			.chat_id = known->id,
 			.before_id = known->floor_id[0] ? known->floor_id : NULL,
-			.limit = limit > MIN_PAGE ? limit : MIN_PAGE,
+			.limit = limit,
 		},
 		on_history, l, &l->call);
 	if (e < 0) {
@@ -293,6 +353,7 @@ void room_load_history(struct repository *r, const char *chat_id, const char *be
 		return;
 	}
 	if (here < limit && older_exists(&known) && session_is_up(r) &&
+		hold_left_ms(&r->history_hold) == 0 &&
 		(r->service->capabilities & SERVICE_HISTORY_PAGING) &&
 		ask_history(r, &known, limit, fn, userdata) == 0)
 		return;

@@ -261,7 +261,7 @@ static void on_rejected(void *userdata, const char *message_id, const struct pro
 static void after_receipt(struct repository *r, int error)
 {
 	if (error == -ENOENT)
-		catchup_list_again(r);
+		catchup_list_soon(r);
 	else if (error < 0)
 		sync_restart(r, "a receipt could not be stored");
 }
@@ -317,6 +317,11 @@ const struct service_events sync_events = {
 	.on_token = on_token,
 };
 
+static void on_soon(void *userdata)
+{
+	catchup_list_again(userdata);
+}
+
 int sync_init(struct repository *r, uint64_t seed)
 {
 	struct sync *s = &r->sync;
@@ -327,7 +332,8 @@ int sync_init(struct repository *r, uint64_t seed)
 	backoff_init(&s->request_backoff, REQUEST_BASE_MS, REQUEST_CAP_MS, seed + 7);
 	s->reconnect = loop_timer_new(r->loop, on_reconnect, r);
 	s->retry = loop_timer_new(r->loop, catchup_retry, r);
-	return s->reconnect && s->retry ? 0 : -ENOMEM;
+	s->soon = loop_timer_new(r->loop, on_soon, r);
+	return s->reconnect && s->retry && s->soon ? 0 : -ENOMEM;
 }
 
 void sync_done(struct repository *r)
@@ -335,4 +341,5 @@ void sync_done(struct repository *r)
 	catchup_stop(r);
 	r->sync.reconnect = loop_timer_free(r->sync.reconnect);
 	r->sync.retry = loop_timer_free(r->sync.retry);
+	r->sync.soon = loop_timer_free(r->sync.soon);
 }

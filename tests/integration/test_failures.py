@@ -161,6 +161,23 @@ def test_5xx_at_login_backs_off(people):
     alice.wait_state("LIVE")
 
 
+def test_429_at_login_holds_for_all_requests(people):
+    alice = people.sign_in("alice")
+    people.backend.control("expire")
+    people.backend.control("refuse", method="GET", path="/login", status=429, retry_after_s=3)
+    before, began = people.backend.stats()["requests_login"], time.monotonic()
+    for n in range(5):
+        with pytest.raises(rpc.RpcError) as error:
+            alice.call("users.get", user_id=f"unknown-{n}")
+        assert error.value.kind == "offline"
+    people.backend.control("drop", user="alice")
+    alice.wait_state("BACKOFF")
+    assert people.backend.stats()["requests_login"] == before + 1
+    alice.wait_state("LIVE")
+    assert time.monotonic() - began >= 3
+    assert people.backend.stats()["requests_login"] == before + 2
+
+
 # BYE with retry_after_s
 
 def test_bye_with_retry_after_is_kept_to(people):

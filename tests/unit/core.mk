@@ -14,12 +14,15 @@ repository_test_libs = libchatd-repository.la libchatd-store.la libchatd-fake.la
 repository_fixture = tests/unit/repository-fixture.c tests/unit/repository-fixture.h
 
 unit_tests += \
+	tests/unit/test-manners \
 	tests/unit/test-outbox \
 	tests/unit/test-presence \
 	tests/unit/test-repository \
 	tests/unit/test-transfer
 tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c $(repository_fixture)
 tests_unit_test_outbox_LDADD = $(repository_test_libs)
+tests_unit_test_manners_SOURCES = tests/unit/test-manners.c $(repository_fixture)
+tests_unit_test_manners_LDADD = $(repository_test_libs)
 tests_unit_test_presence_SOURCES = tests/unit/test-presence.c $(repository_fixture)
 tests_unit_test_presence_LDADD = $(repository_test_libs)
 tests_unit_test_repository_SOURCES = tests/unit/test-repository.c $(repository_fixture)

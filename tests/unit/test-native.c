@@ -626,12 +626,14 @@ static void a_refused_login_is_not_tried_again(void **state)
 	assert_int_equal(net_server_connections(f->server), 2);
 }
 
+static void get_user(struct fixture *f);
+
 static void a_login_that_fails_for_now(void **state)
 {
 	static const struct step steps[] = {
-		{ "503 Service Unavailable", "Retry-After: 9\r\n" },
 		{ "200 OK", JSON, "{\"token\":7}" },
 		{ "200 OK", JSON, "<html>" },
+		{ "503 Service Unavailable", "Retry-After: 9\r\n" },
 		{ "200 OK", JSON, LOGIN("new") },
 		{ 0 },
 	};
@@ -642,8 +644,16 @@ static void a_login_that_fails_for_now(void **state)
 		connect_session(f);
 		WAIT_FOR(f, f->closed == i);
 		assert_int_equal(f->problem.class, PROBLEM_TRANSIENT);
-		assert_int_equal(f->problem.retry_after_ms, i == 1 ? 9000 : 0);
+		assert_int_equal(f->problem.retry_after_ms, i == 3 ? 9000 : 0);
 	}
+	connect_session(f);
+	WAIT_FOR(f, f->closed == 4);
+	assert_in_range(f->problem.retry_after_ms, 1, 9000);
+	get_user(f);
+	WAIT_FOR(f, f->done);
+	assert_int_equal(f->problem.class, PROBLEM_TRANSIENT);
+	assert_int_equal(net_server_connections(f->server), 3);
+	sign_in(f, f->server_url, NULL);
 	connect_session(f);
 	WAIT_FOR(f, f->greeted);
 }

@@ -44,6 +44,7 @@ int auth_reset(struct native *n, const char *token)
 	a->expires_at_us = 0;
 	a->login = NULL;
 	a->refused = false;
+	a->not_before_us = 0;
 	return 0;
 }
 
@@ -105,21 +106,34 @@ static void on_login(struct service_call *c, const struct answer *answer)
 				n->service.userdata, n->auth.token, i.token_expires_at);
 	} else {
 		n->auth.refused = p->class == PROBLEM_UNAUTHORISED;
+		n->auth.not_before_us = clock_monotonic_us() + (uint64_t)p->retry_after_ms * 1000;
 		session_resume(n, p);
 		calls_resume(n, p);
 	}
 	call_end(c);
 }
 
+static uint32_t held_ms(const struct auth *a)
+{
+	uint64_t now = clock_monotonic_us();
+
+	return a->not_before_us > now ? (uint32_t)((a->not_before_us - now) / 1000) + 1 : 0;
+}
+
 void auth_on_hopeless(void *userdata)
 {
 	struct native *n = userdata;
 	struct problem p;
+	uint32_t left = held_ms(&n->auth);
 
-	if (!n->auth.refused && n->account.password && n->account.user_id)
+	if (left > 0) {
+		problem_set(&p, PROBLEM_TRANSIENT, 0, "the server wants no login now", NULL);
+		p.retry_after_ms = left;
+	} else if (!n->auth.refused && n->account.password && n->account.user_id) {
 		problem_no_memory(&p);
-	else
+	} else {
 		problem_set(&p, PROBLEM_UNAUTHORISED, 0, "sign in first", NULL);
+	}
 	session_resume(n, &p);
 	calls_resume(n, &p);
 	problem_clear(&p);
@@ -147,7 +161,8 @@ void auth_login(struct native *n)
 
 	if (n->auth.login)
 		return;
-	if (!n->auth.refused && n->account.password && n->account.user_id) {
+	if (!n->auth.refused && held_ms(&n->auth) == 0 && n->account.password &&
+		n->account.user_id) {
 		url = account_url(&n->account, "/login");
 		n->auth.login =
 			call_new(&n->service, sizeof(struct service_call), on_login, NULL, NULL);

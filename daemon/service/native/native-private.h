@@ -30,6 +30,7 @@ struct auth {
 	char *token;                /* NULL: none, or known to be expired */
 	uint64_t expires_at_us;     /* monotonic; 0: not known */
 	struct service_call *login; /* under way; NULL: none */
+	uint64_t not_before_us; /* monotonic; the server wants no login before */
 	bool refused; /* the server does not take these credentials: do not ask again */
 	struct loop_deferred hopeless; /* tells those who wait that there will be no token */
 };
