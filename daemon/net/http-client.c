@@ -19,6 +19,7 @@
 #define CONNECT_TIMEOUT_S 20L
 #define STALL_TIMEOUT_S 30u
 #define MAX_BODY (4u << 20)
+#define TURN_BYTES (256u << 10) /* that a sink is given in a turn of the loop */
 /* More than there ever are in the background, so that a user's request need not wait for these. */
 #define MAX_CONNECTIONS_PER_HOST 12L
 #define MAX_IDLE_CONNECTIONS 8L
@@ -29,6 +30,7 @@ struct http_client {
 	struct event_loop *loop;
 	CURLM *multi;
 	struct loop_timer *timer;
+	struct loop_timer *next_turn; /* sinks are given bytes again */
 	char *ca_file;
 	struct loop_deferred pump;
 	struct request_list starting; /* not yet handed to curl */
@@ -51,6 +53,8 @@ struct http_request {
 	size_t max_body;
 	bool too_large;
 	bool attached; /* to the multi handle */
+	size_t taken;  /* bytes that the sink was given in this turn */
+	bool paused;   /* until the next */
 	CURLcode result;
 	http_sink_fn sink;
 	http_done_fn done;
@@ -101,6 +105,7 @@ static void destroy(struct http_client *c)
 	if (c->multi)
 		curl_multi_cleanup(c->multi);
 	loop_timer_free(c->timer);
+	loop_timer_free(c->next_turn);
 	free(c->ca_file);
 	free(c);
 	curl_global_cleanup();
@@ -117,6 +122,26 @@ static void leave(struct http_client *c)
 		destroy(c);
 }
 
+/*
+ * curl takes more than a megabyte from a fast server at once. What a sink stores is on the disk
+ * when the turn is over, so turns are kept short.
+ */
+static size_t feed_sink(struct http_request *r, const char *data, size_t n)
+{
+	struct http_client *c = r->client;
+	int ret;
+
+	if (!loop_timer_is_running(c->next_turn))
+		loop_timer_start_us(c->next_turn, 0);
+	if (r->taken >= TURN_BYTES) {
+		r->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	r->taken += n;
+	ret = r->sink(r->userdata, r, data, n);
+	return ret < 0 || c->freed || r->list == &c->dropped ? CURL_WRITEFUNC_ERROR : n;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 {
 	struct http_request *r = userdata;
@@ -125,11 +150,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 	n *= size;
 	if (c->freed || r->list == &c->dropped)
 		return CURL_WRITEFUNC_ERROR;
-	if (r->sink) {
-		int ret = r->sink(r->userdata, r, data, n);
-
-		return ret < 0 || c->freed || r->list == &c->dropped ? CURL_WRITEFUNC_ERROR : n;
-	}
+	if (r->sink)
+		return feed_sink(r, data, n);
 	if (n > r->max_body - buffer_size(&r->body)) {
 		r->too_large = true;
 		return CURL_WRITEFUNC_ERROR;
@@ -291,6 +313,36 @@ static void on_io(void *userdata, int fd, unsigned ready)
 static void on_timer(void *userdata)
 {
 	socket_action(userdata, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static struct http_request *find_paused(struct http_client *c)
+{
+	struct http_request *r;
+
+	TAILQ_FOREACH(r, &c->running, entry)
+		if (r->paused && r->taken == 0)
+			return r;
+	return NULL;
+}
+
+/* What goes on may end, or end others, from inside. */
+static void on_next_turn(void *userdata)
+{
+	struct http_client *c = userdata;
+	struct http_request *r;
+
+	TAILQ_FOREACH(r, &c->running, entry)
+		r->taken = 0;
+	enter(c);
+	while (!c->freed && (r = find_paused(c))) {
+		r->paused = false;
+		c->in_curl = true;
+		curl_easy_pause(r->easy, CURLPAUSE_CONT);
+		c->in_curl = false;
+	}
+	if (!c->freed)
+		socket_action(c, CURL_SOCKET_TIMEOUT, 0);
+	leave(c);
 }
 
 static int on_timeout_change(CURLM *multi, long timeout_ms, void *userdata)
@@ -535,8 +587,9 @@ struct http_client *http_client_new(struct event_loop *loop, const char *ca_file
 	TAILQ_INIT(&c->dropped);
 	c->multi = curl_multi_init();
 	c->timer = loop_timer_new(loop, on_timer, c);
+	c->next_turn = loop_timer_new(loop, on_next_turn, c);
 	c->ca_file = ca_file ? strdup(ca_file) : NULL;
-	if (!c->multi || !c->timer || (ca_file && !c->ca_file)) {
+	if (!c->multi || !c->timer || !c->next_turn || (ca_file && !c->ca_file)) {
 		destroy(c);
 		return NULL;
 	}

@@ -30,8 +30,8 @@ typedef void (*http_done_fn)(
 	void *userdata, struct http_request *r, const struct http_response *response);
 
 /*
- * Takes body bytes as they come, of any status; http_request_status and _header say of which. <0
- * aborts: `done` follows with status 0.
+ * Takes body bytes as they come, some 256 KiB a turn of the loop at most, of any status;
+ * http_request_status and _header say of which. <0 aborts: `done` follows with status 0.
  */
 typedef int (*http_sink_fn)(void *userdata, struct http_request *r, const void *data, size_t len);
 

@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --control              lets anybody inject faults at /_control\n"
 	"  --cdn                  serves the bytes of attachments on another origin, without "
 	"tokens\n"
+	"  --origin URL           where clients find it, when another server stands before it\n"
 	"  --cdn-port N           the port of that origin (any free one if left out)\n"
 	"  --token-ttl SECONDS    how long a token is good for (3600)\n"
 	"  --heartbeat SECONDS    what HELLO asks of clients (30)\n"
@@ -39,6 +40,7 @@ enum option_code {
 	OPTION_PORT,
 	OPTION_CONTROL,
 	OPTION_CDN,
+	OPTION_ORIGIN,
 	OPTION_CDN_PORT,
 	OPTION_TOKEN_TTL,
 	OPTION_HEARTBEAT,
@@ -54,6 +56,7 @@ static const struct option options[] = {
 	{ "port", required_argument, NULL, OPTION_PORT },
 	{ "control", no_argument, NULL, OPTION_CONTROL },
 	{ "cdn", no_argument, NULL, OPTION_CDN },
+	{ "origin", required_argument, NULL, OPTION_ORIGIN },
 	{ "cdn-port", required_argument, NULL, OPTION_CDN_PORT },
 	{ "token-ttl", required_argument, NULL, OPTION_TOKEN_TTL },
 	{ "heartbeat", required_argument, NULL, OPTION_HEARTBEAT },
@@ -101,6 +104,9 @@ static int64_t take(enum option_code code, struct config *c)
 		return 0;
 	case OPTION_CDN:
 		c->cdn = true;
+		return 0;
+	case OPTION_ORIGIN:
+		c->origin = optarg;
 		return 0;
 	case OPTION_CDN_PORT:
 		return c->cdn_port = (int)number(optarg, 0, 65535);

@@ -317,7 +317,8 @@ void server_bytes_url(const struct server *server, const char *attachment, enum 
 
 	snprintf(path, sizeof(path), "/attachments/%s/%s", attachment, variant_name(variant));
 	if (!server->cdn_vhost) {
-		snprintf(ret, size, "%s%s", server->origin, path);
+		snprintf(ret, size, "%s%s",
+			server->config.origin ? server->config.origin : server->origin, path);
 		return;
 	}
 	token_sign_text(&server->tokens, path, key);

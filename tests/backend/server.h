@@ -24,6 +24,7 @@ struct session;
 
 struct config {
 	const char *users_file, *data_directory;
+	const char *origin; /* where clients find it; NULL: at its own */
 	int port, cdn_port; /* 0: any free one */
 	bool control, cdn;
 	int64_t token_ttl_s, heartbeat_s, max_in_flight;

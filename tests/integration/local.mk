@@ -13,6 +13,10 @@ dist-hook:
 	$(MKDIR_P) '$(distdir)/tests/integration'
 	cp -fp '$(srcdir)'/tests/integration/*.py '$(distdir)/tests/integration/'
 
-EXTRA_DIST += tests/integration/user-manager
+EXTRA_DIST += \
+	tests/integration/tus/package-lock.json \
+	tests/integration/tus/package.json \
+	tests/integration/tus/server.mjs \
+	tests/integration/user-manager
 
 include tests/integration/client.mk

@@ -189,8 +189,10 @@ static void other_methods(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct outcome o = { .f = f };
 
-		/* What the server writes as a body of HEAD's answer costs that connection, so HEAD
-		 * comes last. */
+		/*
+		 * What the server writes as a body of HEAD's answer costs that connection, so HEAD
+		 * comes last.
+		 */
 		start_with(&o, (struct http_options){ .method = cases[i].method }, "http", "/");
 		wait_for(&o);
 		assert_int_equal(o.status, 200);
@@ -382,6 +384,40 @@ static void sink(void **state)
 	wait_for(&o);
 	assert_int_equal(o.status, 200);
 	assert_string_equal(text(&o), "hello");
+	buffer_clear(&o.body);
+}
+
+#define LARGE (4u << 20)
+
+static void serve_large(struct peer *p)
+{
+	struct fixture *f = p->userdata;
+	char *body = calloc(1, LARGE);
+
+	if (peer_read_request(p, f->request, sizeof(f->request)))
+		peer_print(p, "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", LARGE);
+	peer_write(p, body, LARGE);
+	free(body);
+	peer_wait_for_end(p);
+}
+
+static void a_sink_is_not_given_more_than_it_can_store_in_a_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o = { .f = f };
+	size_t before, most = 0;
+
+	f->server = net_server_start(serve_large, f, NULL);
+	start_with(&o, (struct http_options){ .sink = on_sink }, "http", "/");
+	while (!o.done) {
+		before = buffer_size(&o.body);
+		event_loop_turn(f->loop, true);
+		if (buffer_size(&o.body) - before > most)
+			most = buffer_size(&o.body) - before;
+	}
+	assert_int_equal(o.status, 200);
+	assert_int_equal(buffer_size(&o.body), LARGE + 1);
+	assert_in_range(most, 1, 300 << 10);
 	buffer_clear(&o.body);
 }
 
@@ -618,6 +654,7 @@ int main(int argc, char **argv)
 		TEST(redirects_are_not_followed),
 		TEST(the_proxy_of_the_environment_is_not_for_loopback),
 		TEST(sink),
+		TEST(a_sink_is_not_given_more_than_it_can_store_in_a_turn),
 		TEST(sink_aborts),
 		TEST(cancel_inside_a_sink),
 		TEST(free_inside_a_sink),
