@@ -159,6 +159,21 @@ static int decode_fields(const struct field *table, const cJSON *json, void *tar
 	return 0;
 }
 
+/* A struct of `size` bytes, zeroed but for what the fields say of `json`. */
+static int node_from(
+	struct result *r, const cJSON *json, const struct field *fields, size_t size, void **ret)
+{
+	void *node = result_node(r, json, size);
+	int e;
+
+	if (!node)
+		return -ENOMEM;
+	e = decode_fields(fields, json, node);
+	if (e == 0)
+		*ret = node;
+	return e;
+}
+
 /* One element; what is made belongs to the result and is freed with it, also on failure. */
 typedef int (*decode_fn)(struct result *r, const cJSON *json, void **ret);
 
@@ -204,15 +219,8 @@ static int attachment_from(struct result *r, const cJSON *json, void **ret)
 		{ NULL },
 	};
 #undef A
-	struct chat_attachment *a = result_node(r, json, sizeof(*a));
-	int e;
 
-	if (!a)
-		return -ENOMEM;
-	e = decode_fields(fields, json, a);
-	if (e == 0)
-		*ret = a;
-	return e;
+	return node_from(r, json, fields, sizeof(struct chat_attachment), ret);
 }
 
 static int message_from(struct result *r, const cJSON *json, void **ret)
@@ -232,15 +240,15 @@ static int message_from(struct result *r, const cJSON *json, void **ret)
 		{ NULL },
 	};
 #undef M
-	struct chat_message *m = result_node(r, json, sizeof(*m));
-	int e;
+	struct chat_message *m;
+	void *node = NULL;
+	int e = node_from(r, json, fields, sizeof(*m), &node);
 
-	if (!m)
-		return -ENOMEM;
-	m->text = "";
-	e = decode_fields(fields, json, m);
 	if (e < 0)
 		return e;
+	m = node;
+	if (!m->text)
+		m->text = "";
 	e = decode_array(r, member(json, "attachments"), attachment_from, &m->attachments,
 		&m->n_attachments);
 	if (e == 0)
@@ -266,15 +274,8 @@ static int info_from(struct result *r, const cJSON *json, void **ret)
 		{ NULL },
 	};
 #undef I
-	struct chat_info *i = result_node(r, json, sizeof(*i));
-	int e;
 
-	if (!i)
-		return -ENOMEM;
-	e = decode_fields(fields, json, i);
-	if (e == 0)
-		*ret = i;
-	return e;
+	return node_from(r, json, fields, sizeof(struct chat_info), ret);
 }
 
 static int piece_from(struct result *r, const cJSON *json, void **ret)
@@ -284,15 +285,8 @@ static int piece_from(struct result *r, const cJSON *json, void **ret)
 		{ "match", FIELD_BOOLEAN, offsetof(struct chat_snippet_piece, match) },
 		{ NULL },
 	};
-	struct chat_snippet_piece *p = result_node(r, json, sizeof(*p));
-	int e;
 
-	if (!p)
-		return -ENOMEM;
-	e = decode_fields(fields, json, p);
-	if (e == 0)
-		*ret = p;
-	return e;
+	return node_from(r, json, fields, sizeof(struct chat_snippet_piece), ret);
 }
 
 static int search_result_from(struct result *r, const cJSON *json, void **ret)
@@ -324,15 +318,8 @@ static int connection_from(struct result *r, const cJSON *json, void **ret)
 		{ NULL },
 	};
 #undef C
-	struct chat_connection *c = result_node(r, json, sizeof(*c));
-	int e;
 
-	if (!c)
-		return -ENOMEM;
-	e = decode_fields(fields, json, c);
-	if (e == 0)
-		*ret = c;
-	return e;
+	return node_from(r, json, fields, sizeof(struct chat_connection), ret);
 }
 
 int decode_attachment(struct result *r, void **ret)
@@ -352,16 +339,15 @@ int decode_message_list(struct result *r, void **ret)
 		{ "as_of", FIELD_INTEGER, offsetof(struct chat_message_list, as_of) },
 		{ NULL },
 	};
-	const cJSON *json = result_json(r);
-	struct chat_message_list *l = result_node(r, json, sizeof(*l));
-	int e;
+	struct chat_message_list *l;
+	void *node = NULL;
+	int e = node_from(r, result_json(r), fields, sizeof(*l), &node);
 
-	if (!l)
-		return -ENOMEM;
-	e = decode_fields(fields, json, l);
 	if (e < 0)
 		return e;
-	e = decode_array(r, member(json, "messages"), message_from, &l->messages, &l->n_messages);
+	l = node;
+	e = decode_array(
+		r, member(result_json(r), "messages"), message_from, &l->messages, &l->n_messages);
 	if (e == 0)
 		*ret = l;
 	return e;
@@ -379,16 +365,14 @@ int decode_info_list(struct result *r, void **ret)
 		{ "as_of", FIELD_INTEGER, offsetof(struct chat_info_list, as_of) },
 		{ NULL },
 	};
-	const cJSON *json = result_json(r);
-	struct chat_info_list *l = result_node(r, json, sizeof(*l));
-	int e;
+	struct chat_info_list *l;
+	void *node = NULL;
+	int e = node_from(r, result_json(r), fields, sizeof(*l), &node);
 
-	if (!l)
-		return -ENOMEM;
-	e = decode_fields(fields, json, l);
 	if (e < 0)
 		return e;
-	e = decode_array(r, member(json, "chats"), info_from, &l->chats, &l->n_chats);
+	l = node;
+	e = decode_array(r, member(result_json(r), "chats"), info_from, &l->chats, &l->n_chats);
 	if (e == 0)
 		*ret = l;
 	return e;
@@ -400,17 +384,15 @@ int decode_search_list(struct result *r, void **ret)
 		{ "cursor", FIELD_STRING, offsetof(struct chat_search_list, cursor) },
 		{ NULL },
 	};
-	const cJSON *json = result_json(r);
-	struct chat_search_list *l = result_node(r, json, sizeof(*l));
-	int e;
+	struct chat_search_list *l;
+	void *node = NULL;
+	int e = node_from(r, result_json(r), fields, sizeof(*l), &node);
 
-	if (!l)
-		return -ENOMEM;
-	e = decode_fields(fields, json, l);
 	if (e < 0)
 		return e;
-	e = decode_array(
-		r, member(json, "results"), search_result_from, &l->results, &l->n_results);
+	l = node;
+	e = decode_array(r, member(result_json(r), "results"), search_result_from, &l->results,
+		&l->n_results);
 	if (e == 0)
 		*ret = l;
 	return e;
@@ -464,15 +446,8 @@ int decode_account(struct result *r, void **ret)
 		{ "username", FIELD_STRING, offsetof(struct chat_account, user_name) },
 		{ NULL },
 	};
-	struct chat_account *a = result_node(r, result_json(r), sizeof(*a));
-	int e;
 
-	if (!a)
-		return -ENOMEM;
-	e = decode_fields(fields, result_json(r), a);
-	if (e == 0)
-		*ret = a;
-	return e;
+	return node_from(r, result_json(r), fields, sizeof(struct chat_account), ret);
 }
 
 int decode_file(struct result *r, void **ret)
