@@ -116,12 +116,9 @@ static int changed(int r)
 	return r > 0 ? 0 : r < 0 ? r : -ENOENT;
 }
 
-/* The same for a row that was stamped with the number after the last: it is taken only now. */
 static int stamped(struct store *s, int r)
 {
-	if (r > 0)
-		next_change(s);
-	return changed(r);
+	return changed(stamp_if_written(s, r));
 }
 
 int store_attachment_set_status(
@@ -152,7 +149,7 @@ int store_attachment_evict(struct store *s, const char *attachment_id)
 			" WHERE id = ?1 AND url IS NOT NULL AND status = 4",
 			"si", attachment_id, s->last_change + 1));
 
-	return r < 0 ? r : media_delete(s, attachment_id, VARIANT_FULL);
+	return r < 0 ? r : store_media_drop(s, attachment_id, VARIANT_FULL);
 }
 
 int store_attachment_set_progress(struct store *s, const char *attachment_id, int64_t progress)

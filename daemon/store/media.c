@@ -14,11 +14,33 @@ static int64_t chunk_key(int64_t blob, int64_t number)
 	return blob << CHUNKS_BITS | number;
 }
 
+struct blob {
+	int64_t number, size;
+};
+
+static int find_blob(
+	struct store *s, const char *attachment_id, enum attachment_variant v, struct blob *ret)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->media, &q,
+		"SELECT n, size FROM blob WHERE attachment = ?1 AND variant = ?2", "si",
+		attachment_id, (int64_t)v);
+
+	if (r < 0)
+		return r;
+	r = db_step(q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret = (struct blob){ .number = db_column_int(q, 0), .size = db_column_int(q, 1) };
+	return 0;
+}
+
 static int64_t blob_number(struct store *s, const char *attachment_id, enum attachment_variant v)
 {
-	return db_get_int(s->media, -ENOENT,
-		"SELECT n FROM blob WHERE attachment = ?1 AND variant = ?2", "si", attachment_id,
-		(int64_t)v);
+	struct blob blob;
+	int r = find_blob(s, attachment_id, v, &blob);
+
+	return r < 0 ? r : blob.number;
 }
 
 int64_t store_media_size(struct store *s, const char *attachment_id, enum attachment_variant v)
@@ -53,19 +75,19 @@ static ssize_t read_chunk(struct store *s, int64_t blob, int64_t offset, void *b
 ssize_t store_media_read(struct store *s, const char *attachment_id, enum attachment_variant v,
 	int64_t offset, void *buf, size_t len)
 {
-	int64_t blob = blob_number(s, attachment_id, v);
-	int64_t left = store_media_size(s, attachment_id, v) - offset;
+	struct blob blob;
 	size_t done = 0;
+	int r = find_blob(s, attachment_id, v, &blob);
 
-	if (blob < 0)
-		return blob;
-	if (left <= 0)
+	if (r < 0)
+		return r;
+	if (offset >= blob.size)
 		return 0;
-	if ((uint64_t)left < len)
-		len = (size_t)left;
+	if ((uint64_t)(blob.size - offset) < len)
+		len = (size_t)(blob.size - offset);
 	while (done < len) {
 		ssize_t n = read_chunk(
-			s, blob, offset + (int64_t)done, (uint8_t *)buf + done, len - done);
+			s, blob.number, offset + (int64_t)done, (uint8_t *)buf + done, len - done);
 
 		if (n < 0)
 			return n;
@@ -76,14 +98,14 @@ ssize_t store_media_read(struct store *s, const char *attachment_id, enum attach
 	return (ssize_t)done;
 }
 
-static int64_t blob_ensure(
-	struct store *s, const char *attachment_id, enum attachment_variant v, bool linked)
+static int ensure_blob(struct store *s, const char *attachment_id, enum attachment_variant v,
+	bool linked, struct blob *ret)
 {
 	int r = db_write(s->media,
 		"INSERT OR IGNORE INTO blob(attachment, variant, linked) VALUES(?1, ?2, ?3)", "sii",
 		attachment_id, (int64_t)v, (int64_t)linked);
 
-	return r < 0 ? r : blob_number(s, attachment_id, v);
+	return r < 0 ? r : find_blob(s, attachment_id, v, ret);
 }
 
 static int write_chunk(struct store *s, int64_t blob, int64_t offset, const void *data, size_t len)
@@ -100,23 +122,21 @@ static int write_chunk(struct store *s, int64_t blob, int64_t offset, const void
 int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v,
 	const void *data, size_t len, bool linked)
 {
-	int64_t blob = blob_ensure(s, attachment_id, v, linked), size;
-	int r = 0;
+	struct blob blob;
+	int r = ensure_blob(s, attachment_id, v, linked, &blob);
 
-	if (blob < 0)
-		return (int)blob;
-	size = store_media_size(s, attachment_id, v);
 	for (size_t done = 0; done < len && r >= 0;) {
-		size_t n = (size_t)(CHUNK_SIZE - (size + (int64_t)done) % CHUNK_SIZE);
+		int64_t at = blob.size + (int64_t)done;
+		size_t n = (size_t)(CHUNK_SIZE - at % CHUNK_SIZE);
 
 		if (n > len - done)
 			n = len - done;
-		r = write_chunk(s, blob, size + (int64_t)done, (const uint8_t *)data + done, n);
+		r = write_chunk(s, blob.number, at, (const uint8_t *)data + done, n);
 		done += n;
 	}
 	if (r >= 0)
-		r = db_write(s->media, "UPDATE blob SET size = size + ?2 WHERE n = ?1", "ii", blob,
-			(int64_t)len);
+		r = db_write(s->media, "UPDATE blob SET size = size + ?2 WHERE n = ?1", "ii",
+			blob.number, (int64_t)len);
 	return r < 0 ? r : 0;
 }
 
@@ -141,7 +161,7 @@ int store_media_truncate(struct store *s, const char *attachment_id, enum attach
 	return r < 0 ? r : 0;
 }
 
-int media_delete(struct store *s, const char *attachment_id, enum attachment_variant v)
+int store_media_drop(struct store *s, const char *attachment_id, enum attachment_variant v)
 {
 	int64_t blob = blob_number(s, attachment_id, v);
 	int r;
@@ -153,20 +173,15 @@ int media_delete(struct store *s, const char *attachment_id, enum attachment_var
 	return r < 0 ? r : 0;
 }
 
-int store_media_drop(struct store *s, const char *attachment_id, enum attachment_variant v)
-{
-	return media_delete(s, attachment_id, v);
-}
-
 int store_media_set_etag(
 	struct store *s, const char *attachment_id, enum attachment_variant v, const char *etag)
 {
-	int64_t blob = blob_ensure(s, attachment_id, v, true);
-	int r;
+	struct blob blob;
+	int r = ensure_blob(s, attachment_id, v, true, &blob);
 
-	if (blob < 0)
-		return (int)blob;
-	r = db_write(s->media, "UPDATE blob SET etag = ?2 WHERE n = ?1", "is", blob, etag);
+	r = r < 0 ? r
+		  : db_write(s->media, "UPDATE blob SET etag = ?2 WHERE n = ?1", "is", blob.number,
+			    etag);
 	return r < 0 ? r : 0;
 }
 
@@ -325,7 +340,7 @@ int store_media_sweep(struct store *s)
 		if (!id)
 			return -ENOMEM;
 		if (!has_row(s, id))
-			r = media_delete(s, id, v);
+			r = store_media_drop(s, id, v);
 		else
 			r = db_write(s->media, "UPDATE blob SET linked = 1 WHERE attachment = ?1",
 				"s", id);

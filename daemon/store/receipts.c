@@ -87,14 +87,11 @@ int peer_watermark(struct store *s, int64_t chat, enum message_status status, in
  */
 static int overtaken(struct store *s, const char *message_id, enum message_status status)
 {
-	int r = db_write(s->chat,
-		"UPDATE message SET status = ?2, change = ?3 WHERE id = ?1 AND outgoing = 1 AND "
-		"status < ?2",
-		"sii", message_id, (int64_t)status, s->last_change + 1);
-
-	if (r > 0)
-		next_change(s);
-	return r;
+	return stamp_if_written(s,
+		db_write(s->chat,
+			"UPDATE message SET status = ?2, change = ?3 WHERE id = ?1 AND outgoing = 1"
+			" AND status < ?2",
+			"sii", message_id, (int64_t)status, s->last_change + 1));
 }
 
 int store_receipt_peer(

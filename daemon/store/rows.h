@@ -35,6 +35,12 @@ struct store {
 int64_t next_change(struct store *s);
 int64_t next_changes(struct store *s, int64_t n);
 
+/*
+ * For a row that may not be there: `r` is the result of a write that stamped it with the number
+ * after the last, which is taken only if it wrote one. Returns `r`.
+ */
+int stamp_if_written(struct store *s, int r);
+
 /* Row numbers of a chat or user; -ENOENT. */
 int64_t chat_number(struct store *s, const char *chat_id);
 int64_t user_number(struct store *s, const char *user_id);
@@ -66,7 +72,7 @@ int each_chat_info(struct db_stmt *stmt, store_chat_info_fn fn, void *userdata);
 	"SELECT a.id, a.message, c.id, a.mime, a.name, a.sha256, a.url, a.preview_url, a.size," \
 	" a.preview_size, a.width, a.height, a.progress, a.status, a.outgoing, a.full_stored,"  \
 	" a.preview_stored, a.priority "
-#define FROM_ATTACHMENT                                       \
+#define FROM_ATTACHMENT                                        \
 	"FROM attachment a JOIN message m ON m.id = a.message" \
 	" JOIN chat c ON c.n = m.chat "
 
@@ -104,6 +110,3 @@ int chat_delete(struct store *s, int64_t chat);
 
 /* Drops the attachments of a message; store_media_sweep drops their bytes. */
 int attachments_delete(struct store *s, const char *message_id);
-
-/* Drops all bytes of a blob; 0 when there are none. */
-int media_delete(struct store *s, const char *attachment_id, enum attachment_variant v);

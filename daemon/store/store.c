@@ -23,6 +23,13 @@ int64_t next_change(struct store *s)
 	return next_changes(s, 1);
 }
 
+int stamp_if_written(struct store *s, int r)
+{
+	if (r > 0)
+		next_change(s);
+	return r;
+}
+
 int64_t store_last_change(const struct store *s)
 {
 	return s->last_change;

@@ -218,7 +218,8 @@ bool store_message_awaits_upload(struct store *s, const char *message_id);
  */
 int store_media_append(struct store *s, const char *attachment_id, enum attachment_variant v,
 	const void *data, size_t len, bool linked);
-/* Removes the blob with its bytes. */
+
+/* Removes the blob with its bytes; 0 when there is none. */
 int store_media_drop(struct store *s, const char *attachment_id, enum attachment_variant v);
 int store_media_truncate(struct store *s, const char *attachment_id, enum attachment_variant v);
 int store_media_set_etag(
