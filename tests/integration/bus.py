@@ -19,6 +19,8 @@ import time
 import jeepney
 from jeepney.io.blocking import open_dbus_connection
 
+from rpc import Changes
+
 NAME = "org.chatd.Chat1"
 PATH = "/org/chatd/Chat1"
 DRIVER = jeepney.DBusAddress("/org/freedesktop/DBus", bus_name="org.freedesktop.DBus",
@@ -105,7 +107,7 @@ def parameters(values):
     return {key: variant(value) for key, value in values.items()}
 
 
-class Client:
+class Client(Changes):
     def __init__(self, address, answers=True):
         with environment(DBUS_SESSION_BUS_ADDRESS=address):
             self.connection = open_dbus_connection(enable_fds=True)
@@ -184,15 +186,6 @@ class Client:
 
     def call(self, method, **values):
         return self.finish(self.start(method, **values))
-
-    def next_change(self, condition=lambda change: True, timeout=TIMEOUT):
-        deadline = time.monotonic() + timeout
-        while True:
-            while self.changes:
-                change = self.changes.popleft()
-                if condition(change):
-                    return change
-            self.receive(deadline)
 
     def next_signal(self, condition, timeout=TIMEOUT):
         """The body of the next signal, other than Change, that fulfils the condition."""

@@ -34,7 +34,21 @@ class Gone(Exception):
     """The daemon has closed the connection."""
 
 
-class Client:
+class Changes:
+    """Waiting for a change, for clients that `receive` into `changes`."""
+
+    def next_change(self, condition=lambda change: True, timeout=TIMEOUT):
+        """The next change that fulfils the condition; those before it are dropped."""
+        deadline = time.monotonic() + timeout
+        while True:
+            while self.changes:
+                change = self.changes.popleft()
+                if condition(change):
+                    return change
+            self.receive(deadline)
+
+
+class Client(Changes):
     """One connection. `check(method, reply)` is called with every answer, if given."""
 
     def __init__(self, path, check=None, hello=True, receive_buffer=None):
@@ -110,7 +124,7 @@ class Client:
     def finish(self, id, timeout=TIMEOUT):
         deadline = time.monotonic() + timeout
         while id not in self.answers:
-            self.sort(self.read(deadline - time.monotonic()))
+            self.receive(deadline)
         answer = self.answers.pop(id)
         if self.check:
             self.check(self.methods.pop(id), answer)
@@ -121,23 +135,22 @@ class Client:
     def call(self, method, fds=(), **params):
         return self.finish(self.start(method, fds, **params))
 
+    def receive(self, deadline):
+        self.sort(self.read(deadline - time.monotonic()))
+
+    def receive_arrived(self):
+        """What has come, without waiting."""
+        try:
+            while True:
+                self.sort(self.read(timeout=0))
+        except TimeoutError:
+            pass
+
     def sort(self, message):
         if message.get("method") == "change":
             self.changes.append(message["params"])
         else:
             self.answers[message["id"]] = message
-
-    # Notifications.
-
-    def next_change(self, condition=lambda change: True, timeout=TIMEOUT):
-        """The next change that fulfils the condition; those before it are dropped."""
-        deadline = time.monotonic() + timeout
-        while True:
-            while self.changes:
-                change = self.changes.popleft()
-                if condition(change):
-                    return change
-            self.sort(self.read(deadline - time.monotonic()))
 
     def is_closed(self, timeout=TIMEOUT):
         """Reads up to the end, which must come."""

@@ -126,10 +126,7 @@ class Device(people.Account):
     def read(self):
         """Answers that have come, without waiting."""
         try:
-            while True:
-                self.client.sort(self.client.read(timeout=0))
-        except TimeoutError:
-            pass
+            self.client.receive_arrived()
         finally:
             self.take()
 

@@ -44,10 +44,7 @@ class Follower:
     def read(self):
         """What has come, without waiting. What came with the end of the connection counts."""
         try:
-            while True:
-                self.client.sort(self.client.read(timeout=0))
-        except TimeoutError:
-            pass
+            self.client.receive_arrived()
         finally:
             self.take()
 

@@ -27,6 +27,7 @@ tests_unit_test_presence_SOURCES = tests/unit/test-presence.c $(repository_fixtu
 tests_unit_test_presence_LDADD = $(repository_test_libs)
 tests_unit_test_repository_SOURCES = tests/unit/test-repository.c $(repository_fixture)
 tests_unit_test_repository_LDADD = $(repository_test_libs)
+tests_unit_test_transfer_SOURCES = tests/unit/test-transfer.c $(repository_fixture)
 tests_unit_test_transfer_LDADD = $(repository_test_libs)
 
 EXTRA_DIST += tests/unit/temporary.h

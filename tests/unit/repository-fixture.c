@@ -28,6 +28,11 @@ static void on_guard(void *userdata)
 
 int set_up(void **state)
 {
+	return set_up_in(state, world);
+}
+
+int set_up_in(void **state, const char *json)
+{
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct json_error error;
 	char path[PATH_MAX];
@@ -36,7 +41,7 @@ int set_up(void **state)
 	temporary_make(f->directory);
 	snprintf(path, sizeof(path), "%.4000s/world.json", f->directory);
 	file = fopen(path, "w");
-	fputs(world, file);
+	fputs(json, file);
 	fclose(file);
 	f->loop = event_loop_new();
 	f->guard = loop_timer_new(f->loop, on_guard, f);

@@ -28,6 +28,9 @@ struct fixture {
 };
 
 int set_up(void **state);
+
+/* The same in another world, as JSON. */
+int set_up_in(void **state, const char *json);
 int tear_down(void **state);
 enum session_state session(struct fixture *f);
 void wait_state(struct fixture *f, enum session_state wanted);

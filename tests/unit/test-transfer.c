@@ -1,40 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The transfer queue on a made-up network: whose turn it is, and what stops and starts it. */
+#include "repository-fixture.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
+#include <stdio.h>
 
-#include <cmocka.h>
-
-#include "repository/repository.h"
-#include "service/fake/fake.h"
 #include "store/write.h"
-#include "temporary.h"
 
-#define GUARD_US 20000000 /* a test that waits so long has failed */
 #define PHOTOS 8
 #define SIZE 400000
 
-struct fixture {
-	char directory[PATH_MAX];
-	struct event_loop *loop;
-	struct loop_timer *guard;
-	struct barrier *barrier;
-	struct store *store;
-	struct service *service;
-	struct repository *repository;
-	bool signed_in;
+/* What the test on hand has seen so far. */
+static struct {
 	unsigned most, progress_told;
 	char order[256]; /* the photos in the order in which their full bytes came */
-};
-
-static void on_guard(void *userdata)
-{
-	fail_msg("waited too long");
-}
+} noted;
 
 static void write_world(FILE *f)
 {
@@ -52,68 +33,26 @@ static void write_world(FILE *f)
 
 static void on_progress(void *userdata, const struct attachment *a)
 {
-	struct fixture *f = userdata;
-
-	f->progress_told++;
+	noted.progress_told++;
 }
 
 static const struct repository_observer observer = { .on_transfer_progress = on_progress };
 
-static int set_up(void **state)
+static int set_up_photos(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct json_error error;
-	char path[PATH_MAX];
-	FILE *file;
+	_cleanup_free_ char *world = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&world, &size);
+	struct fixture *f;
+	int r;
 
-	temporary_make(f->directory);
-	snprintf(path, sizeof(path), "%.4000s/world.json", f->directory);
-	file = fopen(path, "w");
-	write_world(file);
-	fclose(file);
-	f->loop = event_loop_new();
-	f->guard = loop_timer_new(f->loop, on_guard, f);
-	loop_timer_start_us(f->guard, GUARD_US);
-	f->barrier = barrier_new(f->loop);
-	assert_int_equal(store_open(NULL, NULL, f->barrier, &f->store), 0);
-	f->service = fake_service_new(f->loop, path, &error);
-	assert_non_null(f->service);
-	assert_int_equal(repository_new(
-				 &(struct repository_options){
-					 .loop = f->loop,
-					 .barrier = f->barrier,
-					 .store = f->store,
-					 .service = f->service,
-					 .preview_helper = "/nonexistent",
-					 .seed = 1,
-				 },
-				 &f->repository),
-		0);
+	write_world(stream);
+	fclose(stream);
+	r = set_up_in(state, world);
+	f = *state;
+	memset(&noted, 0, sizeof(noted));
 	repository_add_observer(f->repository, &observer, f);
-	repository_start(f->repository);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	repository_free(f->repository);
-	service_free(f->service);
-	store_close(f->store);
-	barrier_free(f->barrier);
-	loop_timer_free(f->guard);
-	event_loop_free(f->loop);
-	temporary_remove(f->directory);
-	free(f);
-	return 0;
-}
-
-static void on_signed_in(void *userdata, const struct failure *failure)
-{
-	assert_null(failure);
-	((struct fixture *)userdata)->signed_in = true;
+	return r;
 }
 
 static void set(struct fixture *f, const char *name, const char *value)
@@ -165,12 +104,12 @@ static void note(struct fixture *f)
 	unsigned running = fake_service_count_running(f->service, FAKE_DOWNLOAD);
 	char name[16];
 
-	if (running > f->most)
-		f->most = running;
+	if (running > noted.most)
+		noted.most = running;
 	for (int i = 1; i <= PHOTOS; i++) {
 		snprintf(name, sizeof(name), "%d ", i);
-		if (look(f, i).full && !strstr(f->order, name))
-			strncat(f->order, name, sizeof(f->order) - strlen(f->order) - 1);
+		if (look(f, i).full && !strstr(noted.order, name))
+			strncat(noted.order, name, sizeof(noted.order) - strlen(noted.order) - 1);
 	}
 }
 
@@ -180,15 +119,14 @@ static void turn(struct fixture *f)
 	note(f);
 }
 
-static void go_live(struct fixture *f)
+/* Notes on the way, which go_live does not. */
+static void go_live_noting(struct fixture *f)
 {
-	struct repository_status s;
-
-	account_login(f->repository, "https://chat.example", "me", "secret", on_signed_in, f);
-	do {
+	account_login(f->repository, "https://chat.example", "me", "secret", on_done, f);
+	do
 		turn(f);
-		repository_get_status(f->repository, &s);
-	} while (s.connection.state != SESSION_LIVE);
+	while (session(f) != SESSION_LIVE);
+	assert_int_equal(f->failed, 0);
 }
 
 static unsigned count(struct fixture *f, enum attachment_status status, bool preview)
@@ -229,9 +167,9 @@ static void test_at_most_so_many_move_at_once(void **state)
 	struct fixture *f = *state;
 
 	set_policy(f, 3, "always");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
-	assert_int_equal(f->most, 3);
+	assert_int_equal(noted.most, 3);
 	assert_int_equal(store_attachment_count_moving(f->store), 0);
 }
 
@@ -240,8 +178,8 @@ static void test_previews_come_before_full_bytes(void **state)
 	struct fixture *f = *state;
 
 	set_policy(f, 1, "always");
-	go_live(f);
-	while (!f->order[0])
+	go_live_noting(f);
+	while (!noted.order[0])
 		turn(f);
 	for (int i = 1; i <= PHOTOS; i++)
 		assert_true(look(f, i).preview);
@@ -252,11 +190,11 @@ static void test_never_leaves_all_but_previews_to_the_user(void **state)
 	struct fixture *f = *state;
 
 	set_policy(f, 4, "never");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 	ask(f, 5);
 	wait_count(f, ATTACHMENT_READY, 1);
-	assert_string_equal(f->order, "5 ");
+	assert_string_equal(noted.order, "5 ");
 }
 
 static void test_a_metered_network_is_spared(void **state)
@@ -264,7 +202,7 @@ static void test_a_metered_network_is_spared(void **state)
 	struct fixture *f = *state;
 
 	transfers_set_metered(f->repository, true);
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 }
 
@@ -273,8 +211,8 @@ static void test_a_network_that_becomes_metered_stops_what_nobody_asked_for(void
 	struct fixture *f = *state;
 
 	set_policy(f, 1, "unmetered");
-	go_live(f);
-	while (!f->order[0])
+	go_live_noting(f);
+	while (!noted.order[0])
 		turn(f);
 	ask(f, 7);
 	transfers_set_metered(f->repository, true);
@@ -293,8 +231,8 @@ static void test_the_user_does_not_wait_behind_others(void **state)
 	struct fixture *f = *state;
 
 	set_policy(f, 1, "always");
-	go_live(f);
-	while (!f->order[0])
+	go_live_noting(f);
+	while (!noted.order[0])
 		turn(f);
 	fake_service_stall(f->service, FAKE_DOWNLOAD, true);
 	for (int i = 0; i < 50; i++)
@@ -305,8 +243,8 @@ static void test_the_user_does_not_wait_behind_others(void **state)
 		event_loop_turn(f->loop, false);
 	fake_service_stall(f->service, FAKE_DOWNLOAD, false);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
-	assert_memory_equal(f->order + 2, "6 8 ", 4);
-	assert_int_equal(f->most, 1);
+	assert_memory_equal(noted.order + 2, "6 8 ", 4);
+	assert_int_equal(noted.most, 1);
 }
 
 static void test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has(void **state)
@@ -315,7 +253,7 @@ static void test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has(void 
 	unsigned calls;
 
 	set_policy(f, 1, "never");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 	ask(f, 1);
 	ask(f, 2);
@@ -323,7 +261,7 @@ static void test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has(void 
 		turn(f);
 	cancel(f, 1);
 	wait_count(f, ATTACHMENT_READY, 1);
-	assert_string_equal(f->order, "2 ");
+	assert_string_equal(noted.order, "2 ");
 	assert_int_equal(look(f, 1).status, ATTACHMENT_WAITING);
 	assert_true(store_media_size(f->store, "x1", VARIANT_FULL) > 0);
 	calls = fake_service_count_calls(f->service, FAKE_DOWNLOAD);
@@ -338,7 +276,7 @@ static void test_however_many_ask_it_is_moved_once(void **state)
 	unsigned calls;
 
 	set_policy(f, 4, "never");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
 	calls = fake_service_count_calls(f->service, FAKE_DOWNLOAD);
 	for (int i = 0; i < 5; i++) {
@@ -350,7 +288,7 @@ static void test_however_many_ask_it_is_moved_once(void **state)
 	for (int i = 0; i < 20; i++)
 		event_loop_turn(f->loop, false);
 	assert_int_equal(fake_service_count_calls(f->service, FAKE_DOWNLOAD), calls + 1);
-	assert_in_range(f->progress_told, 1, 2);
+	assert_in_range(noted.progress_told, 1, 2);
 }
 
 static void test_a_preview_that_is_not_there_does_not_stop_the_photo(void **state)
@@ -360,7 +298,7 @@ static void test_a_preview_that_is_not_there_does_not_stop_the_photo(void **stat
 
 	set_policy(f, 1, "always");
 	fake_service_fail(f->service, FAKE_DOWNLOAD, PHOTOS, 0, &p);
-	go_live(f);
+	go_live_noting(f);
 	while (count(f, ATTACHMENT_READY, false) != PHOTOS)
 		turn(f);
 }
@@ -372,10 +310,10 @@ static void test_a_wish_survives_the_session(void **state)
 
 	set_policy(f, 1, "always");
 	fake_service_fail(f->service, FAKE_DOWNLOAD, 1, 2000, &p);
-	go_live(f);
+	go_live_noting(f);
 	ask(f, 4);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
-	assert_memory_equal(f->order, "4 ", 2);
+	assert_memory_equal(noted.order, "4 ", 2);
 }
 
 static void test_what_is_not_there_cannot_be_cancelled(void **state)
@@ -384,7 +322,7 @@ static void test_what_is_not_there_cannot_be_cancelled(void **state)
 	struct failure failure;
 
 	set_policy(f, 4, "always");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	cancel(f, 1);
 	assert_int_equal(look(f, 1).status, ATTACHMENT_READY);
@@ -406,7 +344,7 @@ static void test_the_photos_not_opened_for_longest_make_room(void **state)
 	int64_t now = 1700000000;
 
 	set_policy(f, 4, "always");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	assert_int_equal(store_media_total(f->store), PHOTOS * (SIZE + 5000));
 	for (int i = 1; i <= PHOTOS; i++)
@@ -431,7 +369,7 @@ static void test_days_count_whatever_the_space(void **state)
 	struct fixture *f = *state;
 
 	set_policy(f, 4, "always");
-	go_live(f);
+	go_live_noting(f);
 	wait_count(f, ATTACHMENT_READY, PHOTOS);
 	use(f, 2, 1700000000);
 	set_number(f, "retention.media_days", 30);
@@ -442,24 +380,24 @@ static void test_days_count_whatever_the_space(void **state)
 	assert_int_equal(count(f, ATTACHMENT_READY, true), PHOTOS - 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define PHOTO_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_photos, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_at_most_so_many_move_at_once),
-		TEST(test_previews_come_before_full_bytes),
-		TEST(test_never_leaves_all_but_previews_to_the_user),
-		TEST(test_a_metered_network_is_spared),
-		TEST(test_a_network_that_becomes_metered_stops_what_nobody_asked_for),
-		TEST(test_the_user_does_not_wait_behind_others),
-		TEST(test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has),
-		TEST(test_however_many_ask_it_is_moved_once),
-		TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
-		TEST(test_a_wish_survives_the_session),
-		TEST(test_what_is_not_there_cannot_be_cancelled),
-		TEST(test_the_photos_not_opened_for_longest_make_room),
-		TEST(test_days_count_whatever_the_space),
+		PHOTO_TEST(test_at_most_so_many_move_at_once),
+		PHOTO_TEST(test_previews_come_before_full_bytes),
+		PHOTO_TEST(test_never_leaves_all_but_previews_to_the_user),
+		PHOTO_TEST(test_a_metered_network_is_spared),
+		PHOTO_TEST(test_a_network_that_becomes_metered_stops_what_nobody_asked_for),
+		PHOTO_TEST(test_the_user_does_not_wait_behind_others),
+		PHOTO_TEST(test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has),
+		PHOTO_TEST(test_however_many_ask_it_is_moved_once),
+		PHOTO_TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
+		PHOTO_TEST(test_a_wish_survives_the_session),
+		PHOTO_TEST(test_what_is_not_there_cannot_be_cancelled),
+		PHOTO_TEST(test_the_photos_not_opened_for_longest_make_room),
+		PHOTO_TEST(test_days_count_whatever_the_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
