@@ -339,8 +339,8 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	ipc_free(m->ipc);
-	repository_free(m->repository);
 	notifier_free(m->notifier);
+	repository_free(m->repository);
 	service_free(m->service);
 	if (m->barrier)
 		barrier_remove_listener(m->barrier, m);

@@ -226,6 +226,7 @@ struct notifier *notifier_free(struct notifier *n)
 {
 	if (!n)
 		return NULL;
+	repository_remove_observer(n->o.repository, n);
 	event_loop_undefer(n->o.loop, &n->ready);
 	event_loop_remove_turn_end(n->o.loop, n);
 	barrier_forget(n->o.barrier, &n->tell);

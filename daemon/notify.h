@@ -21,7 +21,7 @@ struct notifier_options {
 };
 
 /*
- * Pointers are borrowed until notifier_free, which must come after repository_free. Tells nothing
+ * Pointers are borrowed until notifier_free, which must come before repository_free. Tells nothing
  * yet.
  */
 int notifier_new(const struct notifier_options *o, struct notifier **ret);

@@ -135,6 +135,8 @@ struct ipc *ipc_free(struct ipc *ipc)
 {
 	if (!ipc)
 		return NULL;
+	if (ipc->api.repository)
+		repository_remove_observer(ipc->api.repository, ipc);
 	if (ipc->api.hub)
 		hub_set_watch(ipc->api.hub, NULL, NULL);
 	bus_face_free(ipc->bus);

@@ -89,6 +89,16 @@ void repository_add_observer(
 	r->observers[r->n_observers++].userdata = userdata;
 }
 
+void repository_remove_observer(struct repository *r, const void *userdata)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < r->n_observers; i++)
+		if (r->observers[i].userdata != userdata)
+			r->observers[kept++] = r->observers[i];
+	r->n_observers = kept;
+}
+
 static int64_t count_transfers(struct repository *r)
 {
 	int64_t n = store_attachment_count_moving(r->store);

@@ -93,6 +93,9 @@ struct repository_observer {
 void repository_add_observer(
 	struct repository *r, const struct repository_observer *o, void *userdata);
 
+/* Takes back what was added with `userdata`; an observer that goes first must leave. */
+void repository_remove_observer(struct repository *r, const void *userdata);
+
 /* Account. */
 
 typedef void (*repository_done_fn)(void *userdata, const struct failure *failure);

@@ -382,6 +382,12 @@ void repository_add_observer(
 	fake.observer_data = userdata;
 }
 
+void repository_remove_observer(struct repository *r, const void *userdata)
+{
+	assert_ptr_equal(userdata, fake.observer_data);
+	fake.observer = NULL;
+}
+
 static void end_call(const struct fake_pending *p, const struct failure *f)
 {
 	if (p->done)

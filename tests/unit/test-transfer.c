@@ -291,6 +291,24 @@ static void test_however_many_ask_it_is_moved_once(void **state)
 	assert_in_range(noted.progress_told, 1, 2);
 }
 
+/* Its last piece is always told, to whoever is still there. */
+static void test_who_has_left_is_not_told(void **state)
+{
+	struct fixture *f = *state;
+
+	set_policy(f, 1, "never");
+	go_live_noting(f);
+	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
+	ask(f, 1);
+	wait_count(f, ATTACHMENT_READY, 1);
+	assert_true(noted.progress_told > 0);
+	repository_remove_observer(f->repository, f);
+	noted.progress_told = 0;
+	ask(f, 2);
+	wait_count(f, ATTACHMENT_READY, 2);
+	assert_int_equal(noted.progress_told, 0);
+}
+
 static void test_a_preview_that_is_not_there_does_not_stop_the_photo(void **state)
 {
 	struct fixture *f = *state;
@@ -393,6 +411,7 @@ int main(void)
 		PHOTO_TEST(test_the_user_does_not_wait_behind_others),
 		PHOTO_TEST(test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has),
 		PHOTO_TEST(test_however_many_ask_it_is_moved_once),
+		PHOTO_TEST(test_who_has_left_is_not_told),
 		PHOTO_TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
 		PHOTO_TEST(test_a_wish_survives_the_session),
 		PHOTO_TEST(test_what_is_not_there_cannot_be_cancelled),
