@@ -14,5 +14,35 @@ unit_tests += tests/unit/test-herd
 tests_unit_test_herd_SOURCES = tests/unit/test-herd.c tests/bench/herd-model.c tests/bench/herd-model.h
 tests_unit_test_herd_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests -I$(top_srcdir)/tests/bench
 
-EXTRA_DIST += tests/bench/herd.gp
+# `make bench` measures the daemon against what bare programs need; README.md says how.
+bench_programs = \
+	tests/bench/bare \
+	tests/bench/bare-send \
+	tests/bench/load \
+	tests/bench/seed
+check_PROGRAMS += $(bench_programs)
+
+bench_tool = tests/bench/tool.c tests/bench/tool.h
+tests_bench_bare_SOURCES = tests/bench/bare.c tests/bench/bare-db.c tests/bench/bare-db.h $(bench_tool)
+tests_bench_bare_CFLAGS = $(AM_CFLAGS) $(SQLCIPHER_CFLAGS)
+tests_bench_bare_LDADD = libchatd-base.la $(SQLCIPHER_LIBS)
+tests_bench_bare_send_SOURCES = tests/bench/bare-send.c
+tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/load-calls.c \
+	tests/bench/load-fanout.c tests/bench/load-start.c $(bench_tool)
+tests_bench_seed_SOURCES = tests/bench/seed.c $(bench_tool)
+tests_bench_seed_LDADD = libchatd-store.la libchatd-model.la libchatd-db.la libchatd-base.la
+
+bench: all
+	$(MAKE) $(AM_MAKEFLAGS) $(bench_programs)
+	CHATD_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) \
+		'$(srcdir)/tests/bench/bench.py' $(if $(QUICK),--quick) $(if $(PEERS),--peers) $(BENCH)
+.PHONY: bench
+
+EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/herd.gp tests/bench/reading.py \
+	tests/bench/sending.py tests/bench/table.py tests/bench/world.py
 CLEANFILES += herd.png
+
+clean-local: clean-bench
+clean-bench:
+	rm -rf bench herd-curves
+.PHONY: clean-bench
