@@ -16,7 +16,8 @@ struct account {
 	bool signed_in;
 	bool refused; /* the server did not accept the password any more */
 	char *server, *user_id, *user_name, *password, *device_id;
-	struct login *login; /* one under way, or NULL */
+	struct barrier_effect stored; /* of a sign-in */
+	struct login *login;          /* one under way, or NULL */
 };
 
 /* A kind of request that the server does not want now. */
@@ -244,6 +245,9 @@ void presence_wake(struct repository *r);
 /* Opens a session that has come to be wanted, or lets one that is not any more come to its end. */
 void presence_review(struct repository *r);
 
+/* Breaks off all that is under way after a turn that could not be committed, to begin again. */
+void transfers_undone(struct repository *r, int error);
+
 /* Reads its settings again. */
 void presence_load(struct repository *r);
 void transfers_load(struct repository *r);
@@ -291,6 +295,9 @@ void outbox_schedule(struct repository *r, bool from_start);
 void outbox_accepted(struct repository *r, const char *message_id, int64_t seq, int64_t created_at);
 void outbox_rejected(struct repository *r, const char *message_id, const struct problem *p);
 
+/* True while a message that is stored now would go at once. */
+bool outbox_is_open(struct repository *r);
+
 /* True while nobody knows whether the server has the message. */
 bool outbox_is_on_its_way(const struct repository *r, const char *message_id);
 
@@ -334,6 +341,9 @@ void transfers_plan(struct repository *r, struct message *m, bool live);
 void photos_import(
 	struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata);
 void photos_done(struct repository *r);
+
+/* Ends every import after a turn that could not be committed (`error`). */
+void photos_undone(struct repository *r, int error);
 
 /* True while photos are prepared for a message of this id. */
 bool photos_importing(struct repository *r, const char *message_id);

@@ -327,6 +327,17 @@ bool photos_importing(struct repository *r, const char *message_id)
 	return false;
 }
 
+/* The pieces of that turn are gone; whoever sends may begin again, which is the one safe thing. */
+void photos_undone(struct repository *r, int error)
+{
+	struct import *i;
+	struct failure f;
+
+	failure_from_errno(&f, error);
+	while ((i = TAILQ_FIRST(&r->transfers.imports)))
+		import_end(i, &f);
+}
+
 void photos_done(struct repository *r)
 {
 	struct import *i;

@@ -132,7 +132,7 @@ static void on_turn_end(void *userdata, int error)
 	if (error < 0) {
 		search_give_up(userdata);
 		presence_load(userdata);
-		transfers_load(userdata);
+		transfers_undone(userdata, error);
 		retention_load(userdata);
 		sync_restart(userdata,
 			error == -ENOSPC ? "the disk is full" : "the database cannot be written");

@@ -84,6 +84,8 @@ static bool is_intact(struct transfer_job *j)
 	unsigned char digest[crypto_hash_sha256_BYTES];
 	char hex[SHA256_HEX_SIZE];
 
+	if (store_media_size(j->repository->store, j->attachment.id, job_variant(j)) != j->stored)
+		return false;
 	if (j->stage == STAGE_DOWNLOAD_PREVIEW)
 		return j->stored > 0;
 	if (!j->attachment.sha256 || !j->attachment.sha256[0])

@@ -160,6 +160,19 @@ void job_stop(struct transfer_job *j)
 	job_end(j);
 }
 
+/* What a job has counted and hashed may be of the turn that was undone. */
+void transfers_undone(struct repository *r, int error)
+{
+	struct transfer_job *j;
+
+	photos_undone(r, error);
+	while ((j = TAILQ_FIRST(&r->transfers.jobs))) {
+		j->call = service_call_cancel(r->service, j->call);
+		job_end(j);
+	}
+	transfers_load(r);
+}
+
 void job_begin_stage(struct transfer_job *j)
 {
 	int e = -EINVAL;
@@ -250,6 +263,7 @@ static int add_job(struct choice *c, const struct attachment *a, enum transfer_s
 	return 0;
 }
 
+/* Stops where nothing of what follows can be begun, or each turn would walk through all of it. */
 static int choose(void *userdata, const struct attachment *a)
 {
 	struct choice *c = userdata;
@@ -257,12 +271,13 @@ static int choose(void *userdata, const struct attachment *a)
 	enum attachment_priority rank;
 	enum transfer_stage stage;
 
-	if (!next_stage(a, &stage) || transfers_find_job(c->repository, a->id) ||
-		loop_timer_is_running(t->classes[class_of(a)].retry))
+	if (!next_stage(a, &stage) || transfers_find_job(c->repository, a->id))
 		return 0;
 	rank = rank_of(a, stage);
 	if (is_held_back(c->repository, rank))
-		return 0;
+		return -ENOBUFS;
+	if (loop_timer_is_running(t->classes[class_of(a)].retry))
+		return rank >= PRIORITY_PREVIEW ? -ENOBUFS : 0;
 	if (t->n_jobs + c->n >= t->policy.max_active) {
 		c->user_waits = rank == PRIORITY_ASKED;
 		return -ENOBUFS;

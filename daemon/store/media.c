@@ -303,27 +303,75 @@ static bool has_row(struct store *s, const char *attachment_id)
 		attachment_id);
 }
 
+struct lost {
+	char *id, *message_id;
+	bool unsent; /* the only copy there was */
+};
+
+static void lost_clear(struct lost *l)
+{
+	free(l->id);
+	free(l->message_id);
+}
+
+/* The next row after `after` that tells of bytes; 1, 0 when there is none, or negative errno. */
+static int next_stored(struct store *s, const char *after, struct lost *ret)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->chat, &q,
+		"SELECT id, message, outgoing = 1 AND url IS NULL FROM attachment"
+		" WHERE id > ?1 AND (full_stored = 1 OR preview_stored = 1) ORDER BY id LIMIT 1",
+		"s", after);
+
+	r = r < 0 ? r : db_step(q);
+	if (r <= 0)
+		return r;
+	*ret = (struct lost){
+		.id = strdup(db_column_text(q, 0)),
+		.message_id = strdup(db_column_text(q, 1)),
+		.unsent = db_column_int(q, 2),
+	};
+	return ret->id && ret->message_id ? 1 : -ENOMEM;
+}
+
+static int forget_bytes(struct store *s, const struct lost *l)
+{
+	int r = stamp_if_written(s,
+		db_write(s->chat,
+			"UPDATE attachment SET full_stored = 0, preview_stored = 0, progress = 0,"
+			" status = ?2, change = ?3 WHERE id = ?1",
+			"sii", l->id, (int64_t)(l->unsent ? ATTACHMENT_FAILED : ATTACHMENT_WAITING),
+			s->last_change + 1));
+
+	if (r >= 0 && l->unsent)
+		r = store_message_fail(s, l->message_id, "the photo is lost",
+			"its bytes were in a file that is not there any more");
+	return r == -ENOENT ? 0 : r;
+}
+
 /*
  * Rows whose bytes are not there any more, as after the loss of the media database alone, say so
- * again.
+ * again, and what can never be sent now is not waited for.
  */
 static int forget_lost(struct store *s)
 {
+	_cleanup_free_ char *after = strdup("");
 	int r;
 
 	/* What cannot be read is not lost yet. */
-	if (db_get_int(s->media, 1, "SELECT EXISTS(SELECT 1 FROM blob)", "") ||
-		!db_get_int(s->chat, 0,
-			"SELECT EXISTS(SELECT 1 FROM attachment WHERE full_stored = 1"
-			" OR preview_stored = 1)",
-			""))
+	if (db_get_int(s->media, 1, "SELECT EXISTS(SELECT 1 FROM blob)", ""))
 		return 0;
-	r = db_write(s->chat,
-		"UPDATE attachment SET full_stored = 0, preview_stored = 0, status = CASE WHEN url "
-		"IS NULL THEN 3"
-		" ELSE 0 END, progress = 0",
-		"");
-	return r < 0 ? r : 0;
+	do {
+		_cleanup_(lost_clear) struct lost l = { 0 };
+
+		r = after ? next_stored(s, after, &l) : -ENOMEM;
+		if (r <= 0)
+			return r;
+		r = forget_bytes(s, &l);
+		free(after);
+		after = TAKE_PTR(l.id);
+	} while (r >= 0);
+	return r;
 }
 
 int store_media_sweep(struct store *s)

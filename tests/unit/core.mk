@@ -30,4 +30,4 @@ tests_unit_test_repository_LDADD = $(repository_test_libs)
 tests_unit_test_transfer_SOURCES = tests/unit/test-transfer.c $(repository_fixture)
 tests_unit_test_transfer_LDADD = $(repository_test_libs)
 
-EXTRA_DIST += tests/unit/temporary.h
+EXTRA_DIST += tests/unit/temporary.h tests/unit/full-disk.h

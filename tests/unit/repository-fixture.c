@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "db/key.h"
 #include "temporary.h"
 
 #define GUARD_US 20000000 /* a test that waits so long has failed */
@@ -31,9 +32,31 @@ int set_up(void **state)
 	return set_up_in(state, world);
 }
 
+static void make_repository(struct fixture *f)
+{
+	assert_int_equal(repository_new(
+				 &(struct repository_options){
+					 .loop = f->loop,
+					 .barrier = f->barrier,
+					 .store = f->store,
+					 .service = f->service,
+					 .preview_helper = "/nonexistent",
+					 .seed = 1,
+				 },
+				 &f->repository),
+		0);
+}
+
+void forget_all(struct fixture *f)
+{
+	f->repository = repository_free(f->repository);
+	make_repository(f);
+}
+
 int set_up_in(void **state, const char *json)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	uint8_t key[DB_KEY_SIZE] = { 7 };
 	struct json_error error;
 	char path[PATH_MAX];
 	FILE *file;
@@ -47,20 +70,11 @@ int set_up_in(void **state, const char *json)
 	f->guard = loop_timer_new(f->loop, on_guard, f);
 	loop_timer_start_us(f->guard, GUARD_US);
 	f->barrier = barrier_new(f->loop);
-	assert_int_equal(store_open(NULL, NULL, f->barrier, &f->store), 0);
+	f->key = db_key_new(key);
+	assert_int_equal(store_open(f->directory, f->key, f->barrier, &f->store), 0);
 	f->service = fake_service_new(f->loop, path, &error);
 	assert_non_null(f->service);
-	assert_int_equal(repository_new(
-				 &(struct repository_options){
-					 .loop = f->loop,
-					 .barrier = f->barrier,
-					 .store = f->store,
-					 .service = f->service,
-					 .preview_helper = "/nonexistent",
-					 .seed = 1,
-				 },
-				 &f->repository),
-		0);
+	make_repository(f);
 	repository_start(f->repository);
 	*state = f;
 	return 0;
@@ -73,6 +87,7 @@ int tear_down(void **state)
 	repository_free(f->repository);
 	service_free(f->service);
 	store_close(f->store);
+	db_key_free(f->key);
 	barrier_free(f->barrier);
 	loop_timer_free(f->guard);
 	event_loop_free(f->loop);

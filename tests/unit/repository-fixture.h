@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A repository over a store in memory and a made-up network that loses, repeats and refuses. */
+/* A repository over a store and a made-up network that loses, repeats and refuses. */
 #pragma once
 
 #include <limits.h>
@@ -18,6 +18,7 @@ struct fixture {
 	struct event_loop *loop;
 	struct loop_timer *guard;
 	struct barrier *barrier;
+	struct db_key *key;
 	struct store *store;
 	struct service *service;
 	struct repository *repository;
@@ -32,6 +33,10 @@ int set_up(void **state);
 /* The same in another world, as JSON. */
 int set_up_in(void **state, const char *json);
 int tear_down(void **state);
+
+/* As after a kill: another repository over what is stored, which does not sign in. */
+void forget_all(struct fixture *f);
+
 enum session_state session(struct fixture *f);
 void wait_state(struct fixture *f, enum session_state wanted);
 void on_done(void *userdata, const struct failure *failure);

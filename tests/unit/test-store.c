@@ -2,14 +2,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <cmocka.h>
 
+#include "full-disk.h"
 #include "store/store.h"
 #include "store/write.h"
 #include "temporary.h"
@@ -579,18 +578,12 @@ static void write_more(void *userdata, int error)
 	send(f, "c1", "p2");
 }
 
-/* The kernel lets no file grow: what a disk that fails does to a commit. */
 static int commit_without_room(struct fixture *f)
 {
-	struct rlimit old, none;
-	int r;
+	struct rlimit room = full_disk_begin();
+	int r = barrier_commit(f->barrier);
 
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	none = (struct rlimit){ .rlim_cur = 1, .rlim_max = old.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	r = barrier_commit(f->barrier);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	full_disk_end(room);
 	return r;
 }
 
@@ -713,6 +706,51 @@ static void test_sweep_drops_bytes_without_a_row(void **state)
 	assert_int_equal(store_attachment_count_moving(f->store), 1);
 	assert_int_equal(store_attachment_set_remote(f->store, "a1", "/u", "/p"), 0);
 	assert_false(store_message_awaits_upload(f->store, "p1"));
+	commit(f);
+}
+
+static int note_status(void *userdata, const struct attachment *a)
+{
+	struct fixture *f = userdata;
+	size_t used = strlen(f->text);
+
+	snprintf(f->text + used, sizeof(f->text) - used, "%s:%s:%d ", a->id,
+		attachment_status_to_string(a->status), a->full_stored || a->preview_stored);
+	return 0;
+}
+
+static void test_lost_bytes_are_said_to_be_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct message in = message("c1", "m1", "bob", 1);
+	struct attachment unsent,
+		got = { .id = (char *)"a2",
+			.mime = (char *)"image/jpeg",
+			.url = (char *)"/a2",
+			.size = 3,
+			.status = ATTACHMENT_READY,
+			.full_stored = true };
+	struct message out = with_photo(&unsent);
+	int64_t before;
+
+	put_chat(f, "c1", "bob", 0);
+	in.attachments = &got;
+	in.n_attachments = 1;
+	assert_int_equal(store_message_add(f->store, &in), 0);
+	assert_int_equal(store_message_add(f->store, &out), 0);
+	commit(f);
+	before = store_last_change(f->store);
+	assert_int_equal(store_media_sweep(f->store), 0);
+	commit(f);
+	store_attachment_get(f->store, "a1", note_status, f);
+	store_attachment_get(f->store, "a2", note_status, f);
+	assert_string_equal(f->text, "a1:FAILED:0 a2:WAITING:0 ");
+	assert_int_equal(store_outbox_count(f->store, MESSAGE_FAILED), 1);
+	/* Both photos, the message and its chat. */
+	assert_int_equal(store_last_change(f->store), before + 4);
+	before = store_last_change(f->store);
+	assert_int_equal(store_media_sweep(f->store), 0);
+	assert_int_equal(store_last_change(f->store), before);
 	commit(f);
 }
 
@@ -895,6 +933,7 @@ int main(void)
 		TEST(test_outbox_in_order_of_sending),
 		TEST(test_media_bytes_come_back),
 		TEST(test_sweep_drops_bytes_without_a_row),
+		TEST(test_lost_bytes_are_said_to_be_lost),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "full-disk.h"
 #include "store/write.h"
 
 #define PHOTOS 8
@@ -291,6 +292,44 @@ static void test_however_many_ask_it_is_moved_once(void **state)
 	assert_in_range(noted.progress_told, 1, 2);
 }
 
+static void wait_ready_whole(struct fixture *f, unsigned n)
+{
+	wait_count(f, ATTACHMENT_READY, n);
+	for (unsigned i = 1; i <= n; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "x%u", i);
+		assert_int_equal(store_media_size(f->store, id, VARIANT_FULL), SIZE);
+	}
+}
+
+/* The row that its bytes are counted in is committed. */
+static bool has_begun(struct fixture *f, const char *id)
+{
+	_cleanup_free_ char *etag = store_media_get_etag(f->store, id, VARIANT_FULL);
+
+	return etag && store_is_committed(f->store);
+}
+
+/* What came in a turn that was undone is not there, whatever the transfer had counted. */
+static void test_bytes_of_an_undone_turn_come_again(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit room;
+
+	set_policy(f, 1, "never");
+	go_live_noting(f);
+	wait_count(f, ATTACHMENT_WAITING, PHOTOS);
+	ask(f, 1);
+	while (!has_begun(f, "x1"))
+		turn(f);
+	room = full_disk_begin();
+	while (session(f) == SESSION_LIVE)
+		turn(f);
+	full_disk_end(room);
+	wait_ready_whole(f, 1);
+}
+
 /* Its last piece is always told, to whoever is still there. */
 static void test_who_has_left_is_not_told(void **state)
 {
@@ -411,6 +450,7 @@ int main(void)
 		PHOTO_TEST(test_the_user_does_not_wait_behind_others),
 		PHOTO_TEST(test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has),
 		PHOTO_TEST(test_however_many_ask_it_is_moved_once),
+		PHOTO_TEST(test_bytes_of_an_undone_turn_come_again),
 		PHOTO_TEST(test_who_has_left_is_not_told),
 		PHOTO_TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
 		PHOTO_TEST(test_a_wish_survives_the_session),
