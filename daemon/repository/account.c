@@ -68,9 +68,27 @@ static int adopt(void *userdata, const struct store_account *stored)
 	return e < 0 ? e : tell_service(r, stored->token);
 }
 
+/* Nothing goes on in the name of a user who was not stored. */
+static void on_stored(void *userdata, int error)
+{
+	struct repository *r = userdata;
+
+	if (error < 0 || store_account_get(r->store, adopt, r) < 0)
+		return;
+	log_info("signed in");
+	r->service->session->disconnect(r->service, "signed in again");
+	session_reset(r);
+	presence_wake(r);
+	sync_connect(r);
+	presence_review(r);
+}
+
 int account_init(struct repository *r)
 {
-	int e = store_account_get(r->store, adopt, r);
+	int e;
+
+	r->account.stored = (struct barrier_effect){ .fn = on_stored, .userdata = r };
+	e = store_account_get(r->store, adopt, r);
 
 	return e == -ENOENT ? 0 : e;
 }
@@ -79,6 +97,7 @@ void account_done(struct repository *r)
 {
 	struct account *a = &r->account;
 
+	barrier_forget(r->barrier, &a->stored);
 	if (a->login)
 		service_call_cancel(r->service, a->login->call);
 	a->login = login_free(a->login);
@@ -109,7 +128,7 @@ static int store_login(
 	e = store_account_put(r->store, &a);
 	e = e < 0 ? e : store_user_put(r->store, &i->user);
 	store_end(r->store, e < 0);
-	return e < 0 ? e : adopt(r, &a);
+	return e;
 }
 
 static void on_login(
@@ -132,14 +151,8 @@ static void on_login(
 		if (e < 0)
 			failure_from_errno(&failure, e);
 	}
-	if (e == 0) {
-		log_info("signed in");
-		r->service->session->disconnect(r->service, "signed in again");
-		session_reset(r);
-		presence_wake(r);
-		sync_connect(r);
-		presence_review(r);
-	}
+	if (e == 0)
+		barrier_after_commit(r->barrier, &r->account.stored);
 	l->fn(l->userdata, e < 0 ? &failure : NULL);
 	login_free(l);
 }

@@ -5,6 +5,8 @@
 
 #include "repository-fixture.h"
 
+#include "full-disk.h"
+
 static void test_first_sync_brings_history_and_goes_live(void **state)
 {
 	struct fixture *f = *state;
@@ -12,6 +14,23 @@ static void test_first_sync_brings_history_and_goes_live(void **state)
 	go_live(f);
 	assert_string_equal(history(f, "c1"), "a1 a2 a3 a4 ");
 	assert_int_equal(store_unread_total(f->store), 2);
+}
+
+static void test_nobody_is_signed_in_who_was_not_stored(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit room = full_disk_begin();
+	struct repository_status status;
+
+	sign_in(f);
+	for (int i = 0; i < 20; i++)
+		event_loop_turn(f->loop, false);
+	full_disk_end(room);
+	repository_get_status(f->repository, &status);
+	assert_false(status.signed_in);
+	assert_int_equal(session(f), SESSION_OFFLINE);
+	assert_int_equal(fake_service_count_calls(f->service, FAKE_CONNECT), 0);
+	go_live(f);
 }
 
 static void test_nothing_connects_before_a_sign_in(void **state)
@@ -366,6 +385,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_sync_brings_history_and_goes_live),
 		TEST(test_nothing_connects_before_a_sign_in),
+		TEST(test_nobody_is_signed_in_who_was_not_stored),
 		TEST(test_wrong_password_is_denied),
 		TEST(test_send_moves_to_received),
 		TEST(test_the_same_request_twice_is_one_message),
