@@ -36,7 +36,8 @@ struct message {
 	struct attachment *attachments;
 	size_t n_attachments;
 	enum message_status status;
-	bool outgoing; /* written by this account's user */
+	bool outgoing;    /* written by this account's user */
+	bool handed_over; /* PENDING, and the server may have it: it was, or is about to be, sent */
 };
 
 /* Releases what `m` holds, not `m` itself. */

@@ -93,6 +93,18 @@ bool outbox_is_on_its_way(const struct repository *r, const char *message_id)
 	return find(&r->outbox.flights, message_id) || find(&r->outbox.unsure, message_id);
 }
 
+bool outbox_is_open(struct repository *r)
+{
+	return session_is_up(r) && !r->outbox.paused && r->outbox.n_flights < r->sync.max_in_flight;
+}
+
+static int remember(void *userdata, const char *message_id)
+{
+	struct repository *r = userdata;
+
+	return add(&r->outbox.unsure, message_id);
+}
+
 static void watch_oldest(struct repository *r)
 {
 	struct flight *oldest = TAILQ_FIRST(&r->outbox.flights);
@@ -131,7 +143,7 @@ static int launch(struct repository *r, const struct message *m)
 
 struct look {
 	struct repository *repository;
-	unsigned seen;
+	unsigned seen, noted;
 	char too_large[ID_SIZE]; /* a message that the network cannot carry */
 };
 
@@ -144,6 +156,20 @@ static bool may_go(struct repository *r, const struct message *m)
 		!store_chat_is_provisional(r->store, m->chat_id);
 }
 
+/*
+ * That a message is about to go is on disk before it goes, so that nobody takes it back after a
+ * kill. Those behind it wait too, to keep their order.
+ */
+static int note(struct look *look, const struct message *m)
+{
+	struct repository *r = look->repository;
+
+	if (r->outbox.n_flights + look->noted >= r->sync.max_in_flight)
+		return -ENOBUFS;
+	look->noted++;
+	return m->handed_over ? 0 : store_outbox_hand_over(r->store, m->id);
+}
+
 static int consider(void *userdata, const struct message *m, int64_t number)
 {
 	struct look *look = userdata;
@@ -152,14 +178,18 @@ static int consider(void *userdata, const struct message *m, int64_t number)
 
 	if (r->outbox.n_flights >= r->sync.max_in_flight)
 		return -ENOBUFS;
-	if (may_go(r, m))
+	if (may_go(r, m)) {
+		if (look->noted > 0 || !m->handed_over)
+			return note(look, m);
 		e = launch(r, m);
+	}
 	if (e == -EMSGSIZE)
 		snprintf(look->too_large, sizeof(look->too_large), "%s", m->id);
 	if (e < 0)
 		return e;
-	r->outbox.cursor = number;
 	look->seen++;
+	if (look->noted == 0)
+		r->outbox.cursor = number;
 	return 0;
 }
 
@@ -190,7 +220,9 @@ static void on_flush(void *userdata, int error)
 	do {
 		look.seen = 0;
 		e = store_outbox_list(r->store, r->outbox.cursor, LOOK_AT, consider, &look);
-	} while (e == 0 && look.seen == LOOK_AT);
+	} while (e == 0 && look.noted == 0 && look.seen == LOOK_AT);
+	if (look.noted > 0)
+		barrier_after_commit(r->barrier, &r->outbox.flush);
 	if (e == -EMSGSIZE)
 		outbox_rejected(r, look.too_large, &too_large);
 	else if (e < 0 && e != -ENOBUFS && e != -ENOTCONN)
@@ -366,7 +398,9 @@ int outbox_init(struct repository *r, uint64_t seed)
 	o->ack_timeout = loop_timer_new(r->loop, on_ack_timeout, r);
 	o->resend = loop_timer_new(r->loop, on_resend, r);
 	o->naming_retry = loop_timer_new(r->loop, on_naming_retry, r);
-	return o->ack_timeout && o->resend && o->naming_retry ? 0 : -ENOMEM;
+	if (!o->ack_timeout || !o->resend || !o->naming_retry)
+		return -ENOMEM;
+	return store_outbox_handed_over(r->store, remember, r);
 }
 
 void outbox_done(struct repository *r)

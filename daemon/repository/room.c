@@ -124,6 +124,7 @@ int room_store_pending(
 
 	if (e < 0)
 		return failure_from_errno(f, e);
+	m->handed_over = m->chat_id && m->n_attachments == 0 && outbox_is_open(r);
 	e = store_in_chat(r, m, user_id);
 	store_end(r->store, e < 0);
 	if (e == -ENOENT)

@@ -10,6 +10,9 @@ static int explain(struct failure *f, int e)
 		return failure_set(f, FAILURE_NOT_FOUND, "there is no such message here");
 	if (e == -EALREADY)
 		return failure_set(f, FAILURE_CONFLICT, "the server has this message");
+	if (e == -ENODATA)
+		return failure_set(f, FAILURE_CONFLICT,
+			"the bytes of its photo are lost; send it anew, or cancel it");
 	return failure_from_errno(f, e);
 }
 

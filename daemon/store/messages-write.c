@@ -50,9 +50,11 @@ static int insert_row(struct store *s, int64_t chat, int64_t position, enum mess
 	change = next_change(s);
 	r = db_write(s->chat,
 		"INSERT INTO message(chat, position, id, user, outgoing, text, status, created_at,"
-		" attachments, added, change) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
-		"iisiisiiii", chat, position, m->id, user, (int64_t)m->outgoing, m->text,
-		(int64_t)status, m->created_at, (int64_t)m->n_attachments, change);
+		" attachments, added, change, handed_over)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)",
+		"iisiisiiiii", chat, position, m->id, user, (int64_t)m->outgoing, m->text,
+		(int64_t)status, m->created_at, (int64_t)m->n_attachments, change,
+		(int64_t)m->handed_over);
 	return r < 0 ? r : attachments_insert(s, m);
 }
 

@@ -42,6 +42,7 @@ static int emit_message(struct store *s, struct db_stmt *q, store_message_fn fn,
 		.created_at = db_column_int(q, 7),
 		.status = (enum message_status)db_column_int(q, 8),
 		.outgoing = db_column_int(q, 9),
+		.handed_over = db_column_int(q, 13),
 	};
 	int r = 0;
 

@@ -43,6 +43,32 @@ int store_outbox_list(
 	return r < 0 ? r : walk(s, q, fn, userdata);
 }
 
+int store_outbox_hand_over(struct store *s, const char *message_id)
+{
+	int r = db_write(
+		s->chat, "UPDATE message SET handed_over = 1 WHERE id = ?1", "s", message_id);
+
+	return r < 0 ? r : 0;
+}
+
+int store_outbox_handed_over(
+	struct store *s, int (*fn)(void *userdata, const char *message_id), void *userdata)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->chat, &q,
+		"SELECT id FROM message WHERE status IN (0, 4) AND status = 0 AND handed_over = 1",
+		"");
+
+	if (r < 0)
+		return r;
+	while ((r = db_step(q)) > 0) {
+		r = fn(userdata, db_column_text(q, 0));
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
 struct page {
 	store_message_fn fn;
 	void *userdata;
@@ -124,6 +150,11 @@ static int restart_uploads(struct store *s, const char *message_id)
 
 	if (n == 0)
 		return 0;
+	if (db_get_int(s->chat, 0,
+		    "SELECT EXISTS(SELECT 1 FROM attachment WHERE message = ?1 AND outgoing = 1"
+		    " AND url IS NULL AND full_stored = 0)",
+		    "s", message_id))
+		return -ENODATA;
 	return db_write(s->chat,
 		"UPDATE attachment SET status = ?2, progress = 0, change = ?3 + ordinal"
 		" WHERE message = ?1 AND outgoing = 1 AND url IS NULL",
@@ -142,7 +173,7 @@ int store_message_retry(struct store *s, const char *message_id)
 		? r
 		: db_write(s->chat,
 			  "UPDATE message SET status = ?2, error_title = NULL, error_detail = NULL,"
-			  " change = ?3 WHERE id = ?1",
+			  " handed_over = 0, change = ?3 WHERE id = ?1",
 			  "sii", message_id, (int64_t)MESSAGE_PENDING, next_change(s));
 	r = r < 0 ? r : chat_refresh(s, m.chat);
 	return r < 0 ? r : 1;

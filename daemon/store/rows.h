@@ -52,7 +52,7 @@ int64_t user_number_ensure(struct store *s, const char *user_id);
 #define SELECT_MESSAGE                                                                 \
 	"SELECT m.id, c.id, u.id, m.text, m.error_title, m.error_detail, m.position, " \
 	"m.created_at,"                                                                \
-	" m.status, m.outgoing, m.attachments, m.added, m.change"                      \
+	" m.status, m.outgoing, m.attachments, m.added, m.change, m.handed_over"       \
 	" FROM message m JOIN chat c ON c.n = m.chat JOIN user u ON u.n = m.user "
 
 /* Walks a SELECT_MESSAGE statement; `fn` as in store.h. 0 at the end, else what stopped it. */

@@ -108,6 +108,10 @@ static const char chat_2[] =
 	"	WHERE status IN (1, 2) OR (outgoing = 0 AND preview_stored = 0"
 	"	AND preview_url IS NOT NULL AND status <> 3);";
 
+/* handed_over as in struct message: what survives a kill between a message and its answer. */
+static const char chat_3[] =
+	"ALTER TABLE message ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0;";
+
 /*
  * linked: the attachment's row is known to be in the other database; what is not is looked into at
  * the next start.
@@ -137,7 +141,7 @@ static const char media_2[] =
 	"	UPDATE usage SET bytes = bytes - old.size; END;";
 /* clang-format on */
 
-const struct db_migration chat_migrations[] = { { chat_1 }, { chat_2 } };
+const struct db_migration chat_migrations[] = { { chat_1 }, { chat_2 }, { chat_3 } };
 const unsigned n_chat_migrations = ARRAY_SIZE(chat_migrations);
 const struct db_migration media_migrations[] = { { media_1 }, { media_2 } };
 const unsigned n_media_migrations = ARRAY_SIZE(media_migrations);

@@ -139,12 +139,20 @@ typedef int (*store_outbox_fn)(void *userdata, const struct message *m, int64_t 
 int store_outbox_list(
 	struct store *s, int64_t after, int64_t limit, store_outbox_fn fn, void *userdata);
 
+/* Notes that a PENDING message is about to be sent; committed before it is. */
+int store_outbox_hand_over(struct store *s, const char *message_id);
+
+/* Calls `fn` with the id of each PENDING message that was handed over. */
+int store_outbox_handed_over(
+	struct store *s, int (*fn)(void *userdata, const char *message_id), void *userdata);
+
 /* How many messages are PENDING, or FAILED. */
 int64_t store_outbox_count(struct store *s, enum message_status status);
 
 /*
  * A FAILED message is PENDING again, in its old place, and its photos that did not get up are
- * UPLOADING. 1; 0 when it is PENDING already; -ENOENT; -EALREADY: the server has it.
+ * UPLOADING. 1; 0 when it is PENDING already; -ENOENT; -EALREADY: the server has it; -ENODATA: the
+ * bytes of one of its photos are lost.
  */
 int store_message_retry(struct store *s, const char *message_id);
 

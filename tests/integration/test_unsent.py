@@ -76,6 +76,28 @@ def test_a_message_on_its_way_cannot_be_taken_back(people):
     assert bob.texts("alice") == ["first", "second"]
 
 
+def test_a_kill_does_not_make_what_is_on_its_way_look_unsent(people):
+    alice, bob = people.sign_in("alice"), people.sign_in("bob")
+    alice.call("messages.send", user_id="bob", text="first")
+    until(lambda: bob.texts("alice") == ["first"])
+    people.backend.control("lose", user="alice", event_type="MSG_ACK")
+    sent = alice.call("messages.send", user_id="bob", text="second")
+    until(lambda: bob.texts("alice") == ["first", "second"])
+    people.backend.stop()
+    alice.wait_state("BACKOFF")
+    waiting = alice.call("messages.send", user_id="bob", text="third")
+    alice.kill()
+    alice.start()
+    with pytest.raises(rpc.RpcError) as error:
+        alice.call("messages.cancel", message_id=sent["message_id"])
+    assert error.value.kind == "conflict"
+    assert alice.call("messages.cancel", message_id=waiting["message_id"]) == {}
+    people.backend.start()
+    until(lambda: alice.messages("bob")[-1]["status"] == "RECEIVED")
+    assert bob.texts("alice") == ["first", "second"]
+    assert alice.texts("bob") == ["first", "second"]
+
+
 def test_the_outbox_is_listed_page_by_page(people):
     alice = people.sign_in("alice")
     people.backend.stop()

@@ -151,6 +151,42 @@ static void test_what_may_have_arrived_cannot_be_cancelled(void **state)
 	wait_status(f, "p1", MESSAGE_RECEIVED);
 }
 
+static void assert_cancel_refused(struct fixture *f, const char *id)
+{
+	struct failure failure;
+
+	assert_true(room_cancel(f->repository, id, &failure) < 0);
+	assert_int_equal(failure.kind, FAILURE_CONFLICT);
+}
+
+/* Written offline, each is noted and committed before it goes. */
+static void test_what_may_have_arrived_is_known_after_a_kill(void **state)
+{
+	struct fixture *f = *state;
+	struct problem p = transient(0);
+	struct failure failure;
+
+	go_live(f);
+	fake_service_fail(f->service, FAKE_CONNECT, 1, 0, &p);
+	fake_service_drop(f->service, NULL);
+	wait_state(f, SESSION_BACKOFF);
+	send_text(f, "c1", NULL, "p1", "x");
+	send_text(f, "c1", NULL, "p2", "y");
+	fake_service_withhold_acks(f->service, true);
+	while (fake_service_count_calls(f->service, FAKE_SEND) < 2)
+		event_loop_turn(f->loop, true);
+	assert_string_equal(outbox(f), "p1:PENDING p2:PENDING ");
+	forget_all(f);
+	send_text(f, "c1", NULL, "p3", "z");
+	assert_cancel_refused(f, "p1");
+	assert_cancel_refused(f, "p2");
+	assert_int_equal(room_cancel(f->repository, "p3", &failure), 0);
+	fake_service_withhold_acks(f->service, false);
+	repository_start(f->repository);
+	wait_status(f, "p2", MESSAGE_RECEIVED);
+	assert_string_equal(history(f, "c1"), "a1 a2 a3 a4 p1 p2 ");
+}
+
 static bool is_here(struct fixture *f, const char *chat_id)
 {
 	struct store_chat_sync known;
@@ -250,6 +286,7 @@ int main(void)
 		TEST(test_retry_sends_a_refused_message_under_its_id),
 		TEST(test_cancelled_messages_never_go),
 		TEST(test_what_may_have_arrived_cannot_be_cancelled),
+		TEST(test_what_may_have_arrived_is_known_after_a_kill),
 		TEST(test_chat_deleted_elsewhere_goes_and_comes_back),
 		TEST(test_chat_with_something_to_send_stays),
 		TEST(test_listing_under_way_is_followed_by_another),
