@@ -286,7 +286,7 @@ static void add_topics(struct line *l)
 {
 	static const char *const topics[] = { "message.added", "message.updated", "message.removed",
 		"chat.updated", "chat.removed", "attachment.updated", "connection",
-		"transfer.progress" };
+		"transfer.progress", "chat.open" };
 	const char *comma = strrchr(l->word + l->kept, ',');
 
 	if (comma)

@@ -47,7 +47,7 @@ static const struct verb verbs[] = {
 		"Goes on until interrupted, also while the daemon restarts. Each change has a\n"
 		"number; --since continues after one. Topics: message.added, message.updated,\n"
 		"message.removed, chat.updated, chat.removed, attachment.updated, connection,\n"
-		"transfer.progress.\n"
+		"transfer.progress, chat.open.\n"
 		"\n"
 		"--consumer gives this watcher a name under which the daemon keeps how far it has\n"
 		"come, from --since or now on: nothing is missed while it does not run.\n"

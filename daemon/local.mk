@@ -20,6 +20,7 @@ libchatd_core_la_CPPFLAGS = $(AM_CPPFLAGS) -DPREVIEW_HELPER='"$(chatdlibexecdir)
 libchatd_core_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS) $(CJSON_CFLAGS)
 libchatd_core_la_LIBADD = \
 	libchatd-ipc.la \
+	libchatd-desktop.la \
 	libchatd-repository.la \
 	libchatd-store.la \
 	libchatd-db.la \

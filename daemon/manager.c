@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "db/barrier.h"
+#include "desktop/desktop.h"
 #include "ipc/ipc.h"
 #include "net/http-client.h"
 #include "net/ws-client.h"
@@ -36,6 +37,7 @@ struct manager {
 	struct service *service;
 	struct repository *repository;
 	struct ipc *ipc;
+	struct desktop *desktop;
 	struct notifier *notifier;
 	struct loop_timer *idle;
 	struct ipc_version versions[4];
@@ -278,6 +280,27 @@ static int build_ipc(struct manager *m)
 	return r;
 }
 
+static int build_desktop(struct manager *m)
+{
+	_cleanup_free_ char *session = m->config.serves_bus ? bus_address_session() : NULL;
+	struct desktop_options o = {
+		.loop = m->loop,
+		.session_bus = session,
+		.notice_actions = &repository_notice_actions,
+		.userdata = m->repository,
+	};
+	int r;
+
+	if (!session)
+		return 0;
+	randombytes_buf(&o.seed, sizeof(o.seed));
+	r = desktop_new(&o, &m->desktop);
+	if (r == 0)
+		repository_set_notice_sink(
+			m->repository, desktop_notice_sink, desktop_notices(m->desktop));
+	return r;
+}
+
 static void sign_in_to_demo(void *userdata, const struct failure *f)
 {
 	if (f)
@@ -312,6 +335,7 @@ int manager_new(const struct config *given, struct manager **ret)
 	r = r < 0 ? r : build_repository(m);
 	r = r < 0 ? r : build_notifier(m);
 	r = r < 0 ? r : build_ipc(m);
+	r = r < 0 ? r : build_desktop(m);
 	if (r < 0)
 		return r;
 	if (m->config.demo)
@@ -338,6 +362,9 @@ struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
+	if (m->repository)
+		repository_set_notice_sink(m->repository, NULL, NULL);
+	desktop_free(m->desktop);
 	ipc_free(m->ipc);
 	notifier_free(m->notifier);
 	repository_free(m->repository);

@@ -71,6 +71,15 @@ char *bus_address_session(void)
 	return path ? address_of_path(path) : NULL;
 }
 
+char *bus_address_system(void)
+{
+	const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+
+	if (address)
+		return address[0] ? strdup(address) : NULL;
+	return strdup("unix:path=/run/dbus/system_bus_socket");
+}
+
 static void proceed_later(struct bus_link *l)
 {
 	event_loop_defer(l->loop, &l->proceed);

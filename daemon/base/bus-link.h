@@ -27,6 +27,9 @@ struct bus_link_ops {
 /* The address of the session's bus, owned; NULL when nothing names one or memory is short. */
 char *bus_address_session(void);
 
+/* The same of the system's bus. */
+char *bus_address_system(void);
+
 /*
  * Begins to connect to `address`, at the end of this turn. `seed` is of the backoff's jitter, `ops`
  * static. -ENOMEM.

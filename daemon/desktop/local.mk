@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LTLIBRARIES += libchatd-desktop.la
+libchatd_desktop_la_SOURCES = \
+	daemon/desktop/bubble-text.c daemon/desktop/bubble-text.h \
+	daemon/desktop/bubbles.c daemon/desktop/bubbles.h \
+	daemon/desktop/desktop.c daemon/desktop/desktop.h \
+	daemon/desktop/notifications.c daemon/desktop/notifications.h
+libchatd_desktop_la_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+libchatd_desktop_la_LIBADD = $(SYSTEMD_LIBS)
+
+# What the notifications belong to, for desktops that let people choose what may notify.
+applicationsdir = $(datadir)/applications
+dist_applications_DATA = daemon/desktop/org.chatd.Chat1.desktop

@@ -155,6 +155,16 @@ cJSON *encode_connection(const struct session_status *s)
 	return ok ? TAKE_PTR(o) : NULL;
 }
 
+cJSON *encode_chat_open(const char *chat_id, const char *message_id, const char *token)
+{
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	bool ok = o && json_add_string(o, "chat_id", chat_id);
+
+	ok = ok && json_add_string(o, "message_id", message_id);
+	ok = ok && json_add_string(o, "activation_token", token);
+	return ok ? TAKE_PTR(o) : NULL;
+}
+
 cJSON *encode_account(const char *name, const struct repository_status *s)
 {
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();

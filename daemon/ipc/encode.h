@@ -21,6 +21,7 @@ cJSON *encode_attachment(const struct attachment *a);
 cJSON *encode_message(const struct message *m);
 cJSON *encode_chat_info(const struct chat_info *c);
 cJSON *encode_connection(const struct session_status *s);
+cJSON *encode_chat_open(const char *chat_id, const char *message_id, const char *token);
 cJSON *encode_account(const char *name, const struct repository_status *s);
 
 /* The `data` of a change notification. */

@@ -40,6 +40,15 @@ static void on_transfer_progress(void *userdata, const struct attachment *a)
 			encode_attachment(a));
 }
 
+static void on_open(void *userdata, const char *chat_id, const char *message_id, const char *token)
+{
+	struct ipc *ipc = userdata;
+
+	if (hub_is_wanted(ipc->api.hub, TOPIC_CHAT_OPEN))
+		hub_publish(ipc->api.hub, TOPIC_CHAT_OPEN, chat_id, chat_id,
+			encode_chat_open(chat_id, message_id, token));
+}
+
 static void on_watched(void *userdata, bool watched)
 {
 	struct ipc *ipc = userdata;
@@ -50,6 +59,7 @@ static void on_watched(void *userdata, bool watched)
 static const struct repository_observer observer = {
 	.on_connection = on_connection,
 	.on_transfer_progress = on_transfer_progress,
+	.on_open = on_open,
 };
 
 static int init_api(struct api *api, const struct ipc_options *o)

@@ -154,25 +154,32 @@ static int take_id(void *userdata, const struct chat_info *c)
 	return 0;
 }
 
+static int change_focus(struct client *c, const char *now)
+{
+	bool before = c->focus[0];
+	int r = repository_focus(c->api->repository, before ? c->focus : NULL, now[0] ? now : NULL);
+
+	if (r < 0)
+		return r;
+	if (!before && now[0])
+		hub_hold(c->api->hub);
+	if (before && !now[0])
+		hub_release(c->api->hub);
+	snprintf(c->focus, sizeof(c->focus), "%s", now);
+	return 0;
+}
+
 static void on_focus(struct request *rq)
 {
 	const struct focus_params *p = rq->params;
-	char *focus = rq->client->focus;
-	bool before = focus[0];
-	int r = 0;
+	char now[65] = "";
+	int r = p->chat_id ? store_chat_get(rq->api->store, p->chat_id, take_id, now) : 0;
 
-	if (p->chat_id)
-		r = store_chat_get(rq->api->store, p->chat_id, take_id, focus);
-	else
-		focus[0] = '\0';
+	r = r < 0 ? r : change_focus(rq->client, now);
 	if (r == -ENOENT)
 		return request_fail_with(rq, FAILURE_NOT_FOUND, "there is no such chat here");
 	if (r < 0)
 		return request_fail_errno(rq, r);
-	if (!before && focus[0])
-		hub_hold(rq->api->hub);
-	if (before && !focus[0])
-		hub_release(rq->api->hub);
 	request_reply(rq, cJSON_CreateObject());
 }
 
@@ -213,7 +220,8 @@ const struct method methods_chats[] = {
 	{
 		.name = "chats.focus",
 		.summary = "Tells which chat this connection has on screen.",
-		.doc = "It counts until another one, null or the end of the connection. Like a "
+		.doc = "It counts until another one, null or the end of the connection. No "
+		       "notification is shown of what comes in that chat. Like a "
 		       "subscription it keeps the session open where the setting "
 		       "connection.policy is foreground.",
 		.params = focus_fields,

@@ -14,7 +14,7 @@ struct subscribe_params {
 
 static const struct json_field subscribe_fields[] = {
 	{ "topics", JSON_ARRAY, JSON_NULLABLE, offsetof(struct subscribe_params, topics), 1,
-		N_TOPICS, "Left out: all but transfer.progress." },
+		N_TOPICS, "Left out: all but transfer.progress and chat.open." },
 	{ "chats", JSON_ARRAY, JSON_NULLABLE, offsetof(struct subscribe_params, chats), 1,
 		SUBSCRIPTION_CHATS_MAX, "Only what concerns these; connection comes regardless." },
 	{ "since", JSON_INTEGER, JSON_NULLABLE, offsetof(struct subscribe_params, since), 0,

@@ -8,14 +8,17 @@
 void client_init(struct client *c, struct api *api, unsigned scopes,
 	const struct subscriber_ops *ops, void *userdata)
 {
+	c->api = api;
 	c->scopes = scopes;
 	hub_add(api->hub, &c->subscriber, ops, userdata);
 }
 
 void client_clear(struct client *c)
 {
-	if (c->focus[0])
+	if (c->focus[0]) {
 		hub_release(c->subscriber.hub);
+		repository_focus(c->api->repository, c->focus, NULL);
+	}
 	c->focus[0] = '\0';
 	hub_remove(&c->subscriber);
 }

@@ -15,6 +15,7 @@
 
 /* Who asks, and what hangs on that one until it leaves. Embedded in the face's own. */
 struct client {
+	struct api *api;
 	unsigned scopes;
 	struct subscriber subscriber;
 	char focus[65]; /* the chat that it has on screen; empty: none */

@@ -44,6 +44,7 @@ extern const struct schema *const schema_types[];
 extern const struct schema schema_account;
 extern const struct schema schema_attachment;
 extern const struct schema schema_chat_info;
+extern const struct schema schema_chat_open;
 extern const struct schema schema_chat_ref;
 extern const struct schema schema_connection;
 extern const struct schema schema_message;

@@ -15,6 +15,7 @@ const char *const topic_names[N_TOPICS + 1] = {
 	DURABLE_NAMES,
 	[TOPIC_CONNECTION] = "connection",
 	[TOPIC_TRANSFER_PROGRESS] = "transfer.progress",
+	[TOPIC_CHAT_OPEN] = "chat.open",
 };
 
 const struct topic topics[N_TOPICS] = {
@@ -28,6 +29,8 @@ const struct topic topics[N_TOPICS] = {
 	[TOPIC_CONNECTION] = { &schema_connection,
 		"The session with the server changed its state." },
 	[TOPIC_TRANSFER_PROGRESS] = { &schema_attachment, "Bytes of an attachment moved." },
+	[TOPIC_CHAT_OPEN] = { &schema_chat_open,
+		"The user wants to see a chat, having clicked on its notification." },
 };
 
 int topic_from_string(const char *name)

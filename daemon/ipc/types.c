@@ -168,10 +168,26 @@ const struct schema schema_chat_ref = {
 	.fields = chat_ref_fields,
 };
 
+static const struct schema_field chat_open_fields[] = {
+	{ "chat_id", SCHEMA_ID, .doc = "Its id." },
+	{ "message_id", SCHEMA_ID, SCHEMA_NULLABLE, .doc = "The message to show." },
+	{ "activation_token", SCHEMA_STRING, SCHEMA_NULLABLE,
+		.doc = "With this the desktop lets a window be raised: XDG_ACTIVATION_TOKEN, or "
+		       "the startup id on X11." },
+	{ 0 },
+};
+
+const struct schema schema_chat_open = {
+	.name = "ChatOpen",
+	.doc = "A chat that the user wants to see.",
+	.fields = chat_open_fields,
+};
+
 const struct schema *const schema_types[] = {
 	&schema_account,
 	&schema_attachment,
 	&schema_chat_info,
+	&schema_chat_open,
 	&schema_chat_ref,
 	&schema_connection,
 	&schema_message,

@@ -6,6 +6,8 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/consumers.c \
 	daemon/repository/lobby.c \
 	daemon/repository/media-open.c daemon/repository/media-open.h \
+	daemon/repository/notice.h \
+	daemon/repository/notices.c \
 	daemon/repository/outbox.c \
 	daemon/repository/parts.h \
 	daemon/repository/photos.c \

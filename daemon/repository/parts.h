@@ -164,6 +164,24 @@ struct retention {
 	int64_t used_at, n; /* looked at up to here in this round */
 };
 
+enum notice_detail {
+	NOTICES_PREVIEW,
+	NOTICES_HIDDEN, /* that something came, and nothing of it */
+	NOTICES_OFF,
+};
+
+/* What the user is told of. */
+struct notices {
+	const struct notice_sink *sink; /* NULL: nobody shows it */
+	void *userdata;
+	enum notice_detail detail;
+	bool quiet;       /* the first sync is going on */
+	int64_t position; /* changes up to here were looked at */
+	struct loop_deferred pass;
+	char (*focused)[ID_SIZE]; /* chats on a screen, once for each frontend */
+	size_t n_focused;
+};
+
 struct history_load;
 TAILQ_HEAD(history_loads, history_load);
 
@@ -184,6 +202,7 @@ struct repository {
 	struct transfers transfers;
 	struct retention retention;
 	struct search search;
+	struct notices notices;
 	struct history_loads history_loads;
 	struct hold history_hold;
 	struct lobby_calls lobby_calls;
@@ -217,6 +236,8 @@ void search_init(struct repository *r);
 void search_done(struct repository *r);
 int retention_init(struct repository *r);
 void retention_done(struct repository *r);
+void notices_init(struct repository *r);
+void notices_done(struct repository *r);
 void room_done(struct repository *r);
 int lobby_init(struct repository *r, uint64_t seed);
 void lobby_done(struct repository *r);
@@ -252,6 +273,7 @@ void transfers_undone(struct repository *r, int error);
 void presence_load(struct repository *r);
 void transfers_load(struct repository *r);
 void retention_load(struct repository *r);
+void notices_load(struct repository *r);
 
 /* A setting as it stands, for the parts that it is about. */
 int64_t setting_integer(struct repository *r, const char *name);
@@ -321,6 +343,9 @@ void receipts_schedule(struct repository *r);
 
 /* After a commit: much may have come that is not in the index. */
 void search_schedule(struct repository *r);
+
+/* After a commit: some of it may be news to the user. */
+void notices_review(struct repository *r);
 
 /* The index cannot be written: who waits for it searches what is there. */
 void search_give_up(struct repository *r);

@@ -134,10 +134,12 @@ static void on_turn_end(void *userdata, int error)
 		presence_load(userdata);
 		transfers_undone(userdata, error);
 		retention_load(userdata);
+		notices_load(userdata);
 		sync_restart(userdata,
 			error == -ENOSPC ? "the disk is full" : "the database cannot be written");
 	} else {
 		search_schedule(userdata);
+		notices_review(userdata);
 	}
 }
 
@@ -168,6 +170,7 @@ static int build(struct repository *r, const struct repository_options *o)
 	e = e < 0 ? e : presence_init(r);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
 	e = e < 0 ? e : retention_init(r);
+	notices_init(r);
 	return e < 0 ? e : account_init(r);
 }
 
@@ -216,6 +219,7 @@ struct repository *repository_free(struct repository *r)
 	if (r->service)
 		r->service->session->disconnect(r->service, "shutdown");
 	search_done(r);
+	notices_done(r);
 	room_done(r);
 	lobby_done(r);
 	transfers_done(r);

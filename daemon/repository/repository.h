@@ -18,6 +18,7 @@
 #include "base/event-loop.h"
 #include "db/barrier.h"
 #include "model/failure.h"
+#include "repository/notice.h"
 #include "service/service.h"
 #include "store/store.h"
 
@@ -87,6 +88,9 @@ struct repository_observer {
 	void (*on_connection)(void *userdata, const struct session_status *s);
 	/* At most 10 times a second for one attachment. */
 	void (*on_transfer_progress)(void *userdata, const struct attachment *a);
+	/* The user wants to see a chat; `message_id` and `token` (of its window) may be NULL. */
+	void (*on_open)(
+		void *userdata, const char *chat_id, const char *message_id, const char *token);
 };
 
 /* At most 4; `o` static. */
@@ -95,6 +99,21 @@ void repository_add_observer(
 
 /* Takes back what was added with `userdata`; an observer that goes first must leave. */
 void repository_remove_observer(struct repository *r, const void *userdata);
+
+/* Notices: what the user should be told of. */
+
+/* From now on `sink` (static) shows them; NULL: nobody any more. */
+void repository_set_notice_sink(
+	struct repository *r, const struct notice_sink *sink, void *userdata);
+
+/* What the sink calls, with the repository. */
+extern const struct notice_actions repository_notice_actions;
+
+/*
+ * A frontend had the chat `before` on screen and now has another; NULL: none. Nobody is told of
+ * what comes in a chat that is seen. -ENOMEM.
+ */
+int repository_focus(struct repository *r, const char *before, const char *now);
 
 /* Account. */
 

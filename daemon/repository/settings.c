@@ -11,6 +11,8 @@ static const char *const policies[] = { "always", "foreground", NULL };
 
 static const char *const auto_downloads[] = { "never", "unmetered", "always", NULL };
 
+static const char *const details[] = { "preview", "hidden", "off", NULL };
+
 static const struct setting settings[] = {
 	{
 		.name = "auto_download",
@@ -39,6 +41,14 @@ static const struct setting settings[] = {
 		.initial = "30",
 		.doc = "How many seconds a foreground session goes on when the last frontend has "
 		       "gone.",
+	},
+	{
+		.name = "notifications",
+		.type = SETTING_CHOICE,
+		.values = details,
+		.initial = "preview",
+		.doc = "What notifications of new messages say. preview: who wrote, and how the "
+		       "message begins. hidden: that there is one. off: there are none.",
 	},
 	{
 		.name = "retention.media_bytes",
@@ -171,5 +181,6 @@ int setting_set(struct repository *r, const char *name, const char *value, struc
 	presence_load(r);
 	transfers_load(r);
 	retention_load(r);
+	notices_load(r);
 	return 0;
 }

@@ -7,6 +7,7 @@ unit_tests = \
 	tests/unit/test-json-fields \
 	tests/unit/test-uuid
 include tests/unit/core.mk
+include tests/unit/desktop.mk
 include tests/unit/ipc.mk
 include tests/unit/preview.mk
 include tests/unit/net.mk

@@ -50,3 +50,8 @@ int setting_set(
 void repository_set_watched(struct repository *r, bool watched)
 {
 }
+
+int repository_focus(struct repository *r, const char *before, const char *now)
+{
+	return 0;
+}

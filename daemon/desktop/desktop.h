@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The user's desktop: what chatd has to do with other programs on the buses. Each module finds its
+ * peer when there is one, and does without until then.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/event-loop.h"
+#include "repository/notice.h"
+
+struct desktop;
+
+struct desktop_options {
+	struct event_loop *loop;
+	const char *session_bus;                     /* its address; NULL: none is used */
+	uint64_t seed;                               /* of the jitter */
+	const struct notice_actions *notice_actions; /* these get `userdata` */
+	void *userdata;
+};
+
+/* Pointers are borrowed until desktop_free, tables static. -ENOMEM. */
+int desktop_new(const struct desktop_options *o, struct desktop **ret);
+
+/* Where notices are shown: this table, with what desktop_notices gives. */
+extern const struct notice_sink *const desktop_notice_sink;
+void *desktop_notices(struct desktop *d);
+
+/* Takes back what is on the screen. Takes NULL, returns NULL. */
+struct desktop *desktop_free(struct desktop *d);
+DEFINE_CLEANUP(struct desktop *, desktop_free)
