@@ -11,8 +11,10 @@ import sys
 import tempfile
 import time
 
+import following
 import reading
 import sending
+import starting
 from table import Table
 from world import Bench, machine
 
@@ -30,8 +32,10 @@ def options():
 def sections(given):
     curves = {}
     return curves, {
-        "send": lambda b, t: sending.run(b, t),
+        "send": sending.run,
         "read": lambda b, t: reading.run(b, t, curves.setdefault("lists", {})),
+        "fan": following.run,
+        "start": starting.run,
     }
 
 

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What has not come by then never does: the program under test is gone. */
+#define STUCK_S 400
+
 static const char usage[] =
 	"Usage: load calls SOCKET COUNT REQUEST\n"
 	"       load pipeline SOCKET COUNT WINDOW REQUEST\n"
@@ -94,6 +97,7 @@ void peer_call(struct peer *p, const char *template)
 
 int main(int argc, char **argv)
 {
+	alarm(STUCK_S);
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0 && argc - 2 >= commands[i].least)
 			return commands[i].run(argc - 2, argv + 2);

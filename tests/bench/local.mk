@@ -17,6 +17,7 @@ tests_unit_test_herd_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests -I$(top_src
 # `make bench` measures the daemon against what bare programs need; README.md says how.
 bench_programs = \
 	tests/bench/bare \
+	tests/bench/bare-daemon \
 	tests/bench/bare-send \
 	tests/bench/load \
 	tests/bench/seed
@@ -26,6 +27,12 @@ bench_tool = tests/bench/tool.c tests/bench/tool.h
 tests_bench_bare_SOURCES = tests/bench/bare.c tests/bench/bare-db.c tests/bench/bare-db.h $(bench_tool)
 tests_bench_bare_CFLAGS = $(AM_CFLAGS) $(SQLCIPHER_CFLAGS)
 tests_bench_bare_LDADD = libchatd-base.la $(SQLCIPHER_LIBS)
+tests_bench_bare_daemon_SOURCES = tests/bench/bare-daemon.c tests/bench/bare-db.c tests/bench/bare-db.h $(bench_tool)
+tests_bench_bare_daemon_CFLAGS = $(AM_CFLAGS) $(SQLCIPHER_CFLAGS) $(EVENT_CFLAGS) $(LWS_CFLAGS) $(CURL_CFLAGS) \
+	$(SYSTEMD_CFLAGS) $(CJSON_CFLAGS) $(SODIUM_CFLAGS) $(CRYPTO_CFLAGS) $(INIH_CFLAGS)
+tests_bench_bare_daemon_LDADD = libchatd-base.la $(SQLCIPHER_LIBS) $(EVENT_LIBS) $(LWS_LIBS) $(CURL_LIBS) \
+	$(SYSTEMD_LIBS) $(CJSON_LIBS) $(SODIUM_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS)
+tests_bench_bare_daemon_LDFLAGS = $(AM_LDFLAGS) -pie
 tests_bench_bare_send_SOURCES = tests/bench/bare-send.c
 tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/load-calls.c \
 	tests/bench/load-fanout.c tests/bench/load-start.c $(bench_tool)
@@ -38,7 +45,8 @@ bench: all
 		'$(srcdir)/tests/bench/bench.py' $(if $(QUICK),--quick) $(if $(PEERS),--peers) $(BENCH)
 .PHONY: bench
 
-EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/herd.gp tests/bench/reading.py \
+EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/following.py \
+	tests/bench/herd.gp tests/bench/reading.py tests/bench/starting.py \
 	tests/bench/sending.py tests/bench/table.py tests/bench/world.py
 CLEANFILES += herd.png
 

@@ -13,7 +13,6 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 
 import people  # noqa: E402
-import rpc  # noqa: E402
 
 NO_SERVER = "http://127.0.0.1:9"
 TEXT = "A message of the length that people write, which is a hundred bytes or so, all in all, more or less."
@@ -44,7 +43,7 @@ class Bench:
         return quick if self.quick else n
 
     def program(self, name):
-        return str(self.build / ("tests/bench/" + name if "/" not in name else name))
+        return str(self.build / (name if name in ("chatd", "chatctl") else "tests/bench/" + name))
 
     def new_path(self, name):
         return self.directory / f"{name}-{next(self.names)}"
@@ -147,7 +146,3 @@ def machine():
         if line.startswith("MemTotal"):
             words["memory_mib"] = int(line.split()[1]) // 1024
     return words
-
-
-def connect(daemon):
-    return rpc.Client(daemon.path)
