@@ -29,6 +29,24 @@ struct db_key *db_key_new(const uint8_t bytes[DB_KEY_SIZE])
 	return k;
 }
 
+struct db_key *db_key_generate(void)
+{
+	uint8_t bytes[DB_KEY_SIZE];
+	struct db_key *k;
+
+	if (sodium_init() < 0)
+		return NULL;
+	randombytes_buf(bytes, sizeof(bytes));
+	k = db_key_new(bytes);
+	sodium_memzero(bytes, sizeof(bytes));
+	return k;
+}
+
+const uint8_t *db_key_bytes(const struct db_key *k)
+{
+	return k->bytes;
+}
+
 struct db_key *db_key_free(struct db_key *k)
 {
 	sodium_free(k);
@@ -59,14 +77,9 @@ static int sync_directory_of(const char *path)
 	return 0;
 }
 
-/*
- * Written aside and linked into place, so that the file is whole or not there, and an existing key
- * stays.
- */
-static int create_file(const char *path)
+int db_key_write_private(const char *path, const void *bytes, size_t size, bool replaces)
 {
-	uint8_t bytes[DB_KEY_SIZE];
-	char line[HEX_SIZE + 2], temporary[PATH_MAX];
+	char temporary[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	int r = 0;
 
@@ -76,20 +89,28 @@ static int create_file(const char *path)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	randombytes_buf(bytes, sizeof(bytes));
-	sodium_bin2hex(line, sizeof(line), bytes, sizeof(bytes));
-	line[HEX_SIZE] = '\n';
-	if (write(fd, line, HEX_SIZE + 1) != HEX_SIZE + 1 || fsync(fd) < 0)
-		r = errno == ENOSPC || errno == EDQUOT ? -ENOSPC : -EIO;
-	else if (link(temporary, path) < 0 && errno != EEXIST)
+	errno = 0;
+	if (write(fd, bytes, size) != (ssize_t)size || fsync(fd) < 0)
+		r = errno == 0 || errno == ENOSPC || errno == EDQUOT ? -ENOSPC : -EIO;
+	else if ((replaces ? rename(temporary, path) : link(temporary, path)) < 0)
 		r = -errno;
 	unlink(temporary);
-	sodium_memzero(bytes, sizeof(bytes));
-	sodium_memzero(line, sizeof(line));
 	return r < 0 ? r : sync_directory_of(path);
 }
 
-static int read_file(const char *path, struct db_key **ret)
+int db_key_write_file(const char *path, const struct db_key *k)
+{
+	char line[HEX_SIZE + 2];
+	int r;
+
+	sodium_bin2hex(line, sizeof(line), k->bytes, DB_KEY_SIZE);
+	line[HEX_SIZE] = '\n';
+	r = db_key_write_private(path, line, HEX_SIZE + 1, false);
+	sodium_memzero(line, sizeof(line));
+	return r;
+}
+
+int db_key_read_file(const char *path, struct db_key **ret)
 {
 	uint8_t bytes[DB_KEY_SIZE];
 	char line[HEX_SIZE + 2] = { 0 };
@@ -98,6 +119,8 @@ static int read_file(const char *path, struct db_key **ret)
 	size_t n = 0;
 	int r = 0;
 
+	if (sodium_init() < 0)
+		return -EIO;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_mode & 077)
@@ -113,17 +136,4 @@ static int read_file(const char *path, struct db_key **ret)
 	}
 	sodium_memzero(bytes, sizeof(bytes));
 	return r;
-}
-
-int db_key_from_file(const char *path, struct db_key **ret)
-{
-	int r;
-
-	if (sodium_init() < 0)
-		return -EIO;
-	r = read_file(path, ret);
-	if (r != -ENOENT)
-		return r;
-	r = create_file(path);
-	return r < 0 ? r : read_file(path, ret);
 }

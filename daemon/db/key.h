@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -19,15 +21,30 @@ struct db_key;
  */
 struct db_key *db_key_new(const uint8_t bytes[DB_KEY_SIZE]);
 
+/* One of random bytes. NULL when memory is short. */
+struct db_key *db_key_generate(void);
+
 /* Wipes it. Takes NULL, returns NULL. */
 struct db_key *db_key_free(struct db_key *k);
 DEFINE_CLEANUP(struct db_key *, db_key_free)
 
+/* Its DB_KEY_SIZE bytes, borrowed. */
+const uint8_t *db_key_bytes(const struct db_key *k);
+
 /*
- * The key kept in the file `path`, mode 0600, made with random bytes when the file is not there.
- * -EPERM when others may read the file; -EUCLEAN when it does not hold a key.
+ * The key kept in the file `path`, mode 0600. -ENOENT when the file is not there; -EPERM when
+ * others may read it; -EUCLEAN when it does not hold a key.
  */
-int db_key_from_file(const char *path, struct db_key **ret);
+int db_key_read_file(const char *path, struct db_key **ret);
+
+/* Writes the key to a file that is not there yet. -EEXIST. On the disk when it returns. */
+int db_key_write_file(const char *path, const struct db_key *k);
+
+/*
+ * Makes `path` hold these bytes, mode 0600: whole, on the disk when it returns, or as it was
+ * before. -EEXIST: it is there, and must not be (`replaces` is false). -ENOSPC, -EIO.
+ */
+int db_key_write_private(const char *path, const void *bytes, size_t size, bool replaces);
 
 /*
  * The form in which SQLCipher takes a raw key, so that nothing is derived at open: x'hex'. The

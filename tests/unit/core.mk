@@ -2,11 +2,13 @@
 unit_tests += \
 	tests/unit/test-barrier \
 	tests/unit/test-db \
+	tests/unit/test-key \
 	tests/unit/test-store
 
 db_test_libs = libchatd-db.la libchatd-base.la $(CMOCKA_LIBS)
 tests_unit_test_barrier_LDADD = $(db_test_libs)
 tests_unit_test_db_LDADD = $(db_test_libs)
+tests_unit_test_key_LDADD = $(db_test_libs)
 tests_unit_test_store_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
 
 repository_test_libs = libchatd-repository.la libchatd-store.la libchatd-fake.la libchatd-service.la \

@@ -183,33 +183,6 @@ static void test_same_statement_twice_at_once(void **state)
 	assert_int_equal(db_column_int(a, 0), 2);
 }
 
-static void test_key_file(void **state)
-{
-	struct place *p = *state;
-	struct db_key *a = NULL, *b = NULL;
-	char path[PATH_MAX], la[DB_KEY_LITERAL_SIZE], lb[DB_KEY_LITERAL_SIZE];
-	struct stat st;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%.4000s/key", p->directory);
-	assert_int_equal(db_key_from_file(path, &a), 0);
-	assert_int_equal(db_key_from_file(path, &b), 0);
-	db_key_literal(a, la);
-	db_key_literal(b, lb);
-	assert_string_equal(la, lb);
-	stat(path, &st);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	b = db_key_free(b);
-	chmod(path, 0640);
-	assert_int_equal(db_key_from_file(path, &b), -EPERM);
-	chmod(path, 0600);
-	f = fopen(path, "w");
-	fputs("not a key\n", f);
-	fclose(f);
-	assert_int_equal(db_key_from_file(path, &b), -EUCLEAN);
-	db_key_free(a);
-}
-
 static void test_probe_notices_a_file_that_is_gone(void **state)
 {
 	const struct place *p = *state;
@@ -247,7 +220,6 @@ int main(void)
 			test_same_statement_twice_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_probe_notices_a_file_that_is_gone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_key_file, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("db", tests, NULL, NULL);
