@@ -307,6 +307,14 @@ static void add_pretty(struct line *l)
 	add(l, "pretty", "on several lines");
 }
 
+static void add_key_sources(struct line *l)
+{
+	add(l, "credential", "systemd's");
+	add(l, "secret_service", "the desktop's keyring");
+	add(l, "passphrase", "");
+	add(l, "file", "the weakest place");
+}
+
 static void add_shells(struct line *l)
 {
 	add(l, "bash", "");
@@ -332,6 +340,7 @@ static void add_values(struct line *l, const char *placeholder, size_t length)
 		{ "METHOD", add_methods },
 		{ "PATH", ask_for_files },
 		{ "SHELL", add_shells },
+		{ "SOURCE", add_key_sources },
 		{ "STATUS", add_statuses },
 		{ "TOPIC,...", add_topics },
 		{ "pretty", add_pretty },

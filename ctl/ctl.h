@@ -49,6 +49,7 @@ struct ctl_options {
 	const char *file;
 	bool preview, force;
 	const char *consumer, *exec;
+	bool recovery;
 };
 
 struct ctl {
@@ -83,6 +84,11 @@ int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_photo_get(struct ctl *ctl, int argc, char **argv);
 int verb_photo_list(struct ctl *ctl, int argc, char **argv);
 int verb_completion(struct ctl *ctl, int argc, char **argv);
+int verb_unlock(struct ctl *ctl, int argc, char **argv);
+int verb_lock(struct ctl *ctl, int argc, char **argv);
+int verb_passphrase(struct ctl *ctl, int argc, char **argv);
+int verb_key_move(struct ctl *ctl, int argc, char **argv);
+int verb_key_recovery(struct ctl *ctl, int argc, char **argv);
 int verb_settings(struct ctl *ctl, int argc, char **argv);
 int verb_call(struct ctl *ctl, int argc, char **argv);
 

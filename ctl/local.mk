@@ -11,6 +11,7 @@ libchatctl_la_SOURCES = \
 	ctl/exec.c ctl/exec.h \
 	ctl/help.c ctl/help.h \
 	ctl/history.c ctl/history.h \
+	ctl/key.c \
 	ctl/login.c \
 	ctl/messages.c ctl/messages.h \
 	ctl/options.c ctl/options.h \
@@ -21,6 +22,7 @@ libchatctl_la_SOURCES = \
 	ctl/resolve.c ctl/resolve.h \
 	ctl/save.c ctl/save.h \
 	ctl/search.c \
+	ctl/secret.c ctl/secret.h \
 	ctl/send.c \
 	ctl/settings.c \
 	ctl/status.c \

@@ -18,6 +18,28 @@ static const struct verb verbs[] = {
 		"Asks for the password without showing it; reads it from standard input when\n"
 		"that is not a terminal. SERVER is a URL.",
 		"t", 2, 2, verb_login },
+	{ "unlock", "", "open a locked account",
+		"Asks for the passphrase where one is needed, without showing it; reads it from\n"
+		"standard input when that is not a terminal. Where the key is in the desktop's\n"
+		"keyring, that one opens its window.",
+		"kt", 0, 0, verb_unlock },
+	{ "lock", "", "close the account's databases and forget their key", NULL, "", 0, 0,
+		verb_lock },
+	{ "passphrase", "", "put the account's key under a passphrase, or another one",
+		"The daemon then starts locked; chatctl unlock opens it.", "", 0, 0,
+		verb_passphrase },
+	{ "key move", "SOURCE", "move the account's key to another place",
+		"SOURCE is one of:\n"
+		"  credential      wrapped by chatd.key, which systemd gives the daemon\n"
+		"  secret_service  wrapped by a secret in the desktop's keyring\n"
+		"  passphrase      wrapped by a passphrase\n"
+		"  file            as it is, in a file beside the data\n"
+		"chatctl status says where it is. The data stay as they are.",
+		"", 1, 1, verb_key_move },
+	{ "key recovery", "", "make a recovery key and print it",
+		"It opens the account (chatctl unlock --recovery) when the passphrase or keyring\n"
+		"is lost, and takes the place of an earlier one.",
+		"", 0, 0, verb_key_recovery },
 	{ "chats", "", "the chats, newest first", NULL, "ni", 0, 0, verb_chats },
 	{ "messages", "CHAT", "the messages of a chat, oldest first", NULL, "nbei", 1, 1,
 		verb_messages },

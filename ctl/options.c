@@ -32,6 +32,7 @@ enum {
 	FORCE = 'f',
 	CONSUMER = 'C',
 	EXEC = 'x',
+	RECOVERY = 'k',
 };
 
 static const struct option_info option_infos[] = {
@@ -59,6 +60,7 @@ static const struct option_info option_infos[] = {
 		"where to; - for standard output" },
 	{ PREVIEW, false, "preview", no_argument, "", "the small version" },
 	{ FORCE, true, "force", no_argument, "", "replace a file that exists" },
+	{ RECOVERY, false, "recovery", no_argument, "", "by the recovery key" },
 };
 
 static const char global_letters[] = { ACCOUNT, SOCKET, JSON, HELP, VERSION, '\0' };
@@ -193,6 +195,9 @@ static int take(struct ctl_options *o, int letter, const char *value)
 		break;
 	case FORCE:
 		o->force = true;
+		break;
+	case RECOVERY:
+		o->recovery = true;
 		break;
 	default:
 		return -1; /* getopt has complained */

@@ -13,6 +13,10 @@ include daemon/preview/local.mk
 
 noinst_LTLIBRARIES += libchatd-core.la
 libchatd_core_la_SOURCES = \
+	daemon/keys.c daemon/keys.h \
+	daemon/manager-account.c \
+	daemon/manager-internal.h \
+	daemon/manager-lock.c \
 	daemon/manager.c daemon/manager.h \
 	daemon/notify.c daemon/notify.h \
 	daemon/settings.c daemon/settings.h

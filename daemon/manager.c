@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "manager.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -11,57 +9,11 @@
 #include "base/bus-link.h"
 #include "base/event-loop.h"
 #include "base/log.h"
-#include "base/paths.h"
-#include "db/barrier.h"
-#include "desktop/desktop.h"
-#include "ipc/ipc.h"
+#include "manager-internal.h"
 #include "net/http-client.h"
 #include "net/ws-client.h"
-#include "notify.h"
-#include "repository/repository.h"
-#include "service/fake/fake.h"
 #include "service/native/native.h"
-#include "store/store.h"
 #include "store/write.h"
-
-#define IDLE_US 2000000 /* without a commit: the log is then copied into the database */
-
-struct manager {
-	const struct config *given;
-	struct config config;
-	struct event_loop *loop;
-	struct loop_signal *sigterm, *sigint, *sighup;
-	struct barrier *barrier;
-	struct db_key *key;
-	struct store *store;
-	struct service *service;
-	struct repository *repository;
-	struct ipc *ipc;
-	struct desktop *desktop;
-	struct notifier *notifier;
-	struct loop_timer *idle;
-	struct ipc_version versions[4];
-};
-
-static const char *explain_store(int r)
-{
-	switch (r) {
-	case -EKEYREJECTED:
-		return "the key does not fit the database, or the database is damaged; nothing was "
-		       "changed";
-	case -EUCLEAN:
-		return "the database is damaged or was made by a newer chatd; nothing was changed";
-	case -EBUSY:
-		return "another chatd is using this account's data";
-	case -EPERM:
-		return "the key file can be read by others; make it private with chmod 600";
-	case -EROFS:
-		return "nothing can be written there; a service may write to other places than its "
-		       "own when a drop-in names them with ReadWritePaths=";
-	default:
-		return strerror(-r);
-	}
-}
 
 static void give_up(const char *why)
 {
@@ -79,39 +31,6 @@ static void say_failure(const char *what, const char *why)
 	give_up(text);
 }
 
-static int open_store(struct manager *m)
-{
-	const struct config *c = &m->config;
-	char path[PATH_MAX];
-	int r;
-
-	if (c->demo)
-		return store_open(NULL, NULL, m->barrier, &m->store);
-	r = path_make_directories(c->data_dir);
-	if (r == 0 && snprintf(path, sizeof(path), "%s/key", c->data_dir) >= (int)sizeof(path))
-		r = -ENAMETOOLONG;
-	r = r < 0 ? r : db_key_from_file(path, &m->key);
-	return r < 0 ? r : store_open(c->data_dir, m->key, m->barrier, &m->store);
-}
-
-static int open_service(struct manager *m)
-{
-	struct json_error e;
-
-	if (m->config.demo) {
-		m->service = fake_service_new(m->loop, m->config.demo, &e);
-		if (!m->service)
-			say_failure(m->config.demo, e.text);
-	} else {
-		m->service = native_service_new(m->loop,
-			&(struct native_options){
-				.ca_file = m->config.ca_file,
-				.client = "chatd/" PACKAGE_VERSION,
-			});
-	}
-	return m->service ? 0 : -EINVAL;
-}
-
 static void on_terminate(void *userdata)
 {
 	struct manager *m = userdata;
@@ -123,16 +42,8 @@ static void on_idle(void *userdata)
 {
 	struct manager *m = userdata;
 
-	store_checkpoint(m->store);
-}
-
-static void on_commit(void *userdata, int error)
-{
-	struct manager *m = userdata;
-
-	if (error == 0)
-		loop_timer_start_us(m->idle, IDLE_US);
-	notifier_note_commit(m->notifier);
+	if (m->store)
+		store_checkpoint(m->store);
 }
 
 static bool differ(const char *a, const char *b)
@@ -159,11 +70,11 @@ static int apply(struct manager *m, struct config *fresh)
 		log_notice("another data_dir, socket or dbus counts from the next start on");
 	log_set_level(log_level_from_string(fresh->log_level));
 	swap(&c->log_level, &fresh->log_level);
-	if (differ(c->preview_helper, fresh->preview_helper))
+	if (m->repository && differ(c->preview_helper, fresh->preview_helper))
 		r = repository_set_preview_helper(m->repository, fresh->preview_helper);
 	if (r == 0)
 		swap(&c->preview_helper, &fresh->preview_helper);
-	if (r == 0 && !c->demo && differ(c->ca_file, fresh->ca_file))
+	if (r == 0 && m->service && !c->demo && differ(c->ca_file, fresh->ca_file))
 		r = native_service_set_ca_file(m->service, fresh->ca_file);
 	if (r == 0)
 		swap(&c->ca_file, &fresh->ca_file);
@@ -186,6 +97,16 @@ static void on_reload(void *userdata)
 	notifier_reloaded();
 }
 
+static int build_keys(struct manager *m)
+{
+	const struct keys_options o = {
+		.data_dir = m->config.data_dir,
+		.credentials_dir = getenv("CREDENTIALS_DIRECTORY"),
+	};
+
+	return m->config.demo ? 0 : keys_new(&o, &m->keys);
+}
+
 static int build_core(struct manager *m)
 {
 	int r;
@@ -198,43 +119,19 @@ static int build_core(struct manager *m)
 	m->sigterm = loop_signal_new(m->loop, SIGTERM, on_terminate, m);
 	m->sigint = loop_signal_new(m->loop, SIGINT, on_terminate, m);
 	m->sighup = loop_signal_new(m->loop, SIGHUP, on_reload, m);
-	r = open_store(m);
-	if (r < 0) {
-		say_failure(m->config.data_dir, explain_store(r));
-		return r;
-	}
-	barrier_add_listener(m->barrier, BARRIER_AFTER_EFFECTS, on_commit, m);
-	return open_service(m);
+	r = notifier_new(
+		&(struct notifier_options){ .loop = m->loop, .barrier = m->barrier }, &m->notifier);
+	return r < 0 ? r : build_keys(m);
 }
 
-static int build_repository(struct manager *m)
+static int open_account(struct manager *m)
 {
-	struct repository_options o = {
-		.loop = m->loop,
-		.barrier = m->barrier,
-		.store = m->store,
-		.service = m->service,
-		.preview_helper = m->config.preview_helper,
-	};
-	int r;
+	int r = manager_unlock_at_start(m);
 
-	randombytes_buf(&o.seed, sizeof(o.seed));
-	r = repository_new(&o, &m->repository);
 	if (r < 0)
-		say_failure("the account cannot be read", strerror(-r));
+		say_failure(m->config.demo ? m->config.demo : m->config.data_dir,
+			manager_explain(m, r));
 	return r;
-}
-
-static int build_notifier(struct manager *m)
-{
-	const struct notifier_options o = {
-		.loop = m->loop,
-		.barrier = m->barrier,
-		.store = m->store,
-		.repository = m->repository,
-	};
-
-	return notifier_new(&o, &m->notifier);
 }
 
 static const char *explain_socket(int r)
@@ -255,8 +152,13 @@ static int build_ipc(struct manager *m)
 	_cleanup_free_ char *bus = c->serves_bus ? bus_address_session() : NULL;
 	int r;
 
+	if (m->store)
+		snprintf(m->sqlcipher_version, sizeof(m->sqlcipher_version), "%s",
+			store_library_version(m->store));
+	else
+		store_read_library_version(m->sqlcipher_version, sizeof(m->sqlcipher_version));
 	m->versions[0] = (struct ipc_version){ "libevent", event_loop_version() };
-	m->versions[1] = (struct ipc_version){ "sqlcipher", store_library_version(m->store) };
+	m->versions[1] = (struct ipc_version){ "sqlcipher", m->sqlcipher_version };
 	m->versions[2] = (struct ipc_version){ "libcurl", http_client_version() };
 	m->versions[3] = (struct ipc_version){ "libwebsockets", ws_client_version() };
 	r = ipc_new(
@@ -267,7 +169,10 @@ static int build_ipc(struct manager *m)
 			.repository = m->repository,
 			.account = c->account,
 			.socket_path = c->socket,
-			.key_source = c->demo ? "none" : "file",
+			.lock = m->keys ? keys_explain(m->keys) : NULL,
+			.account_ops = m->keys ? &manager_account_ops : NULL,
+			.account_userdata = m,
+			.key_source = m->keys ? keys_source(m->keys) : KEY_SOURCE_NONE,
 			.versions = m->versions,
 			.n_versions = ARRAY_SIZE(m->versions),
 			.bus_address = bus,
@@ -278,33 +183,6 @@ static int build_ipc(struct manager *m)
 	if (r < 0)
 		say_failure(c->socket ? c->socket : "the socket", explain_socket(r));
 	return r;
-}
-
-static int build_desktop(struct manager *m)
-{
-	_cleanup_free_ char *session = m->config.serves_bus ? bus_address_session() : NULL;
-	struct desktop_options o = {
-		.loop = m->loop,
-		.session_bus = session,
-		.notice_actions = &repository_notice_actions,
-		.userdata = m->repository,
-	};
-	int r;
-
-	if (!session)
-		return 0;
-	randombytes_buf(&o.seed, sizeof(o.seed));
-	r = desktop_new(&o, &m->desktop);
-	if (r == 0)
-		repository_set_notice_sink(
-			m->repository, desktop_notice_sink, desktop_notices(m->desktop));
-	return r;
-}
-
-static void sign_in_to_demo(void *userdata, const struct failure *f)
-{
-	if (f)
-		log_error("the demo's account cannot sign in: %s", f->detail);
 }
 
 static int configure(struct manager *m)
@@ -332,17 +210,11 @@ int manager_new(const struct config *given, struct manager **ret)
 	m->given = given;
 	r = configure(m);
 	r = r < 0 ? r : build_core(m);
-	r = r < 0 ? r : build_repository(m);
-	r = r < 0 ? r : build_notifier(m);
+	r = r < 0 ? r : open_account(m);
 	r = r < 0 ? r : build_ipc(m);
-	r = r < 0 ? r : build_desktop(m);
 	if (r < 0)
 		return r;
-	if (m->config.demo)
-		account_login(m->repository, "https://demo.invalid", "demo", "demo",
-			sign_in_to_demo, NULL);
-	else
-		repository_start(m->repository);
+	manager_start_account(m);
 	*ret = TAKE_PTR(m);
 	return 0;
 }
@@ -372,7 +244,7 @@ struct manager *manager_free(struct manager *m)
 	if (m->barrier)
 		barrier_remove_listener(m->barrier, m);
 	store_close(m->store);
-	db_key_free(m->key);
+	keys_free(m->keys);
 	barrier_free(m->barrier);
 	loop_timer_free(m->idle);
 	loop_signal_free(m->sigterm);

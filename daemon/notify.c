@@ -17,6 +17,9 @@
 
 struct notifier {
 	struct notifier_options o;
+	struct store *store; /* NULL: the account is locked, or not open yet */
+	struct repository *repository;
+	const struct lock_state *lock; /* while it is locked */
 	struct loop_deferred ready;
 	bool has_greeted, is_ready;
 
@@ -45,20 +48,25 @@ static void write_status(struct notifier *n, char *to, size_t size)
 	const char *error, *colon;
 	int64_t unread;
 
-	repository_get_status(n->o.repository, &s);
+	if (!n->store) {
+		snprintf(to, size, "%s: %s", session_state_to_string(SESSION_LOCKED),
+			n->lock ? n->lock->detail : "");
+		return;
+	}
+	repository_get_status(n->repository, &s);
 	error = s.connection.last_error ? s.connection.last_error : "";
 	colon = *error ? ": " : "";
 	if (!s.signed_in) {
 		snprintf(to, size, "%s%s%s; not signed in, use 'chatctl login SERVER USER'%s",
 			session_state_to_string(s.connection.state), colon, error,
-			storage_words(n->o.store));
+			storage_words(n->store));
 		return;
 	}
-	unread = store_unread_total(n->o.store);
+	unread = store_unread_total(n->store);
 	snprintf(to, size,
 		"%s%s%s; @%s at %s; %" PRId64 " unread, %" PRId64 " pending, %" PRId64 " failed%s",
 		session_state_to_string(s.connection.state), colon, error, s.user_id, s.server,
-		unread, s.outbox_pending, s.outbox_failed, storage_words(n->o.store));
+		unread, s.outbox_pending, s.outbox_failed, storage_words(n->store));
 	to[strcspn(to, "\n")] = '\0';
 }
 
@@ -124,7 +132,7 @@ static void on_feed(void *userdata, int error)
 /* Whether the database works, as far as reading tells; says so in the log if not. */
 static bool look_at_database(struct notifier *n)
 {
-	int r = store_probe(n->o.store);
+	int r = n->store ? store_probe(n->store) : 0;
 
 	n->looked_at_us = clock_monotonic_us();
 	loop_timer_start_us(n->look, n->watchdog_us / 2);
@@ -140,8 +148,8 @@ static void on_look(void *userdata)
 
 	if (!look_at_database(n))
 		return;
-	if (store_write_state(n->o.store) < 0)
-		store_try_write(n->o.store);
+	if (n->store && store_write_state(n->store) < 0)
+		store_try_write(n->store);
 	barrier_after_commit(n->o.barrier, &n->feed);
 }
 
@@ -150,7 +158,7 @@ static void on_turn_end(void *userdata)
 {
 	struct notifier *n = userdata;
 
-	if (store_write_state(n->o.store) < 0 ||
+	if ((n->store && store_write_state(n->store) < 0) ||
 		clock_monotonic_us() - n->looked_at_us < n->watchdog_us / 4)
 		return;
 	if (look_at_database(n))
@@ -201,6 +209,25 @@ void notify_failed_start(const char *why)
 	sd_notifyf(0, "STATUS=%s", why);
 }
 
+void notifier_open(struct notifier *n, struct store *store, struct repository *repository)
+{
+	n->store = store;
+	n->repository = repository;
+	n->lock = NULL;
+	repository_add_observer(repository, &observer, n);
+	on_tell_later(n);
+}
+
+void notifier_close(struct notifier *n, const struct lock_state *why)
+{
+	if (n->repository)
+		repository_remove_observer(n->repository, n);
+	n->store = NULL;
+	n->repository = NULL;
+	n->lock = why;
+	on_tell_later(n);
+}
+
 int notifier_new(const struct notifier_options *o, struct notifier **ret)
 {
 	_cleanup_(notifier_freep) struct notifier *n = calloc(1, sizeof(*n));
@@ -217,7 +244,6 @@ int notifier_new(const struct notifier_options *o, struct notifier **ret)
 		return -ENOMEM;
 	if (sd_watchdog_enabled(0, &n->watchdog_us) <= 0)
 		n->watchdog_us = 0;
-	repository_add_observer(o->repository, &observer, n);
 	*ret = TAKE_PTR(n);
 	return 0;
 }
@@ -226,7 +252,8 @@ struct notifier *notifier_free(struct notifier *n)
 {
 	if (!n)
 		return NULL;
-	repository_remove_observer(n->o.repository, n);
+	if (n->repository)
+		repository_remove_observer(n->repository, n);
 	event_loop_undefer(n->o.loop, &n->ready);
 	event_loop_remove_turn_end(n->o.loop, n);
 	barrier_forget(n->o.barrier, &n->tell);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/event-loop.h"
 #include "db/barrier.h"
+#include "model/lock.h"
 #include "repository/repository.h"
 #include "store/store.h"
 
@@ -16,19 +17,20 @@ struct notifier;
 struct notifier_options {
 	struct event_loop *loop;
 	struct barrier *barrier;
-	struct store *store;
-	struct repository *repository;
 };
 
-/*
- * Pointers are borrowed until notifier_free, which must come before repository_free. Tells nothing
- * yet.
- */
+/* Pointers are borrowed until notifier_free. Tells nothing yet. */
 int notifier_new(const struct notifier_options *o, struct notifier **ret);
 
 /* Takes NULL, returns NULL. */
 struct notifier *notifier_free(struct notifier *n);
 DEFINE_CLEANUP(struct notifier *, notifier_free)
+
+/* The account is open: its state is told, and its database watched. Borrowed until -close. */
+void notifier_open(struct notifier *n, struct store *store, struct repository *repository);
+
+/* The account is locked, says `why` (borrowed until -open), and the two are about to go. */
+void notifier_close(struct notifier *n, const struct lock_state *why);
 
 /*
  * The sockets are served from the next turn of the loop on. When who waits there has been greeted,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ipc/bus-name.h"
+#include "ipc/encode.h"
 
 #define INTERFACE "org.freedesktop.DBus.Properties"
 #define INTERVAL_US 100000
@@ -75,16 +76,26 @@ static void tell(const struct bus_properties *p, unsigned which)
 static unsigned look(struct bus_properties *p)
 {
 	struct repository_status s;
-	uint64_t unread = (uint64_t)store_unread_total(p->api->store);
+	uint64_t unread = 0;
 	unsigned changed = 0;
 
-	repository_get_status(p->api->repository, &s);
+	if (p->api->lock.locked) {
+		session_status_from_lock(&s.connection, &p->api->lock);
+	} else {
+		repository_get_status(p->api->repository, &s);
+		unread = (uint64_t)store_unread_total(p->api->store);
+	}
 	changed |= s.connection.state != p->state ? 1u << PROPERTY_STATE : 0;
 	changed |= unread != p->unread ? 1u << PROPERTY_UNREAD : 0;
 	p->state = s.connection.state;
 	p->unread = unread;
 	p->stale = false;
 	return changed;
+}
+
+static bool is_committed(const struct bus_properties *p)
+{
+	return p->api->lock.locked || store_is_committed(p->api->store);
 }
 
 static void look_later(struct bus_properties *p)
@@ -100,7 +111,7 @@ static void on_effect(void *userdata, int error)
 	if (!p->bus || !p->stale || loop_timer_is_running(p->pause))
 		return;
 	/* What other effects have written already may still be undone. */
-	if (!store_is_committed(p->api->store)) {
+	if (!is_committed(p)) {
 		look_later(p);
 		return;
 	}
@@ -135,7 +146,7 @@ void bus_properties_attach(struct bus_properties *p, sd_bus *bus)
 	p->bus = bus;
 	if (!bus)
 		loop_timer_stop(p->pause);
-	else if (store_is_committed(p->api->store))
+	else if (is_committed(p))
 		look(p);
 	else
 		bus_properties_refresh(p);

@@ -168,6 +168,7 @@ void call_queue_init(
 	TAILQ_INIT(&q->running);
 	TAILQ_INIT(&q->held);
 	TAILQ_INIT(&q->finished);
+	TAILQ_INSERT_TAIL(&api->queues, q, entry);
 }
 
 static void free_all(struct call_list *list)
@@ -184,6 +185,7 @@ void call_queue_clear(struct call_queue *q)
 {
 	struct call *c;
 
+	TAILQ_REMOVE(&q->api->queues, q, entry);
 	barrier_forget(q->api->barrier, &q->effect);
 	free_all(&q->held);
 	free_all(&q->finished);
@@ -196,6 +198,40 @@ void call_queue_clear(struct call_queue *q)
 			c->rq.on_client_gone(&c->rq);
 	}
 	q->n = 0;
+}
+
+static void end_locked(struct call *c)
+{
+	struct rpc_error e;
+
+	if (c->rq.on_client_gone) {
+		c->rq.on_client_gone(&c->rq);
+		return;
+	}
+	rpc_error_set(&e, CHAT_ERROR_LOCKED, "%s", c->rq.api->lock.detail);
+	c->rq.ops->done(&c->rq, NULL, &e, -1);
+}
+
+static struct call *find_in_need(struct call_queue *q)
+{
+	struct call *c;
+
+	TAILQ_FOREACH(c, &q->running, entry)
+		if (!(c->rq.method->flags & METHOD_WHILE_LOCKED))
+			return c;
+	return NULL;
+}
+
+void calls_lock(struct api *api)
+{
+	struct call_queue *q;
+	struct call *c;
+
+	/* One that ends may start another, which then finds the account locked. */
+	TAILQ_FOREACH(q, &api->queues, entry)
+		while ((c = find_in_need(q)))
+			end_locked(c);
+	calls_free_orphans(&api->orphans);
 }
 
 void calls_free_orphans(struct call_list *orphans)

@@ -49,7 +49,8 @@ struct call_queue {
 	struct call_list running;     /* their handlers have been called */
 	struct call_list held;        /* ordered, behind one that runs */
 	struct call_list finished;    /* answers wait for the commit */
-	unsigned n;                   /* calls in the three lists */
+	TAILQ_ENTRY(call_queue) entry;
+	unsigned n; /* calls in the three lists */
 	bool ordered_runs;
 	bool starts_held;
 };
@@ -77,6 +78,9 @@ unsigned call_queue_count_fds(const struct call_queue *q);
  * most of what the process may have open.
  */
 void call_queue_limit_fds(const struct call_queue *q, struct fd_list *fds);
+
+/* The account was locked: ends all calls, of all clients, that cannot go on without it. */
+void calls_lock(struct api *api);
 
 /* Frees the calls whose clients have gone; nothing may come for them any more. */
 void calls_free_orphans(struct call_list *orphans);

@@ -141,6 +141,15 @@ cJSON *encode_chat_info(const struct chat_info *c)
 	return ok ? TAKE_PTR(o) : NULL;
 }
 
+void session_status_from_lock(struct session_status *ret, const struct lock_state *lock)
+{
+	*ret = (struct session_status){
+		.state = SESSION_LOCKED,
+		.since = lock->since,
+		.last_error = lock->detail,
+	};
+}
+
 cJSON *encode_connection(const struct session_status *s)
 {
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();

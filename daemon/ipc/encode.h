@@ -8,6 +8,7 @@
 #include "base/json-fields.h"
 #include "model/attachment.h"
 #include "model/chat.h"
+#include "model/lock.h"
 #include "model/message.h"
 #include "model/user.h"
 #include "repository/repository.h"
@@ -23,6 +24,9 @@ cJSON *encode_chat_info(const struct chat_info *c);
 cJSON *encode_connection(const struct session_status *s);
 cJSON *encode_chat_open(const char *chat_id, const char *message_id, const char *token);
 cJSON *encode_account(const char *name, const struct repository_status *s);
+
+/* How the connection stands while the account is locked; borrows from `lock`. */
+void session_status_from_lock(struct session_status *ret, const struct lock_state *lock);
 
 /* The `data` of a change notification. */
 cJSON *encode_change(const struct change *c);

@@ -30,6 +30,8 @@ static const struct schema_field hello_fields[] = {
 	{ "instance_id", SCHEMA_ID, .doc = "Of this run of the daemon." },
 	{ "account", SCHEMA_STRING, .doc = "Local name of the account." },
 	{ "scope", SCHEMA_ENUM, .values = scope_names, .doc = "What this connection may use." },
+	{ "locked", SCHEMA_ENUM, SCHEMA_OPTIONAL, .values = lock_reason_names,
+		.doc = "Why the account is locked. Left out while it is open." },
 	{ "limits", SCHEMA_OBJECT, .object = &schema_limits, .doc = "Limits of a connection." },
 	{ 0 },
 };
@@ -65,6 +67,9 @@ struct chunk *hello_line(const struct api *api, unsigned scopes)
 	ok = ok && json_add_string(params, "instance_id", api->instance_id);
 	ok = ok && json_add_string(params, "account", api->account);
 	ok = ok && json_add_string(params, "scope", scope_name(scopes));
+	if (api->lock.locked)
+		ok = ok &&
+			json_add_string(params, "locked", lock_reason_to_string(api->lock.reason));
 	ok = ok && add_limits(params);
 	return ok ? rpc_notification_line("hello", TAKE_PTR(params)) : NULL;
 }

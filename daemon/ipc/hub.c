@@ -23,6 +23,7 @@ struct hub {
 	struct event_loop *loop;
 	struct barrier *barrier;
 	struct store *store;
+	bool is_open;
 	struct barrier_effect effect;
 	struct loop_deferred later; /* goes on with those who catch up, in the next turn */
 	struct subscriber_list subscribers;
@@ -313,18 +314,19 @@ static void flush(struct hub *h)
 
 static void serve(struct hub *h)
 {
-	bool more;
+	bool more = false;
 
 	/*
 	 * Not before the replies to what was committed just now. And effects may have begun the
 	 * next transaction already: a row that it changes has left its place, and would be missed
 	 * if the change were undone.
 	 */
-	if (store_last_change(h->store) != h->horizon) {
+	if (h->is_open && store_last_change(h->store) != h->horizon) {
 		hub_schedule(h);
 		return;
 	}
-	more = serve_durable(h);
+	if (h->is_open)
+		more = serve_durable(h);
 	serve_ephemeral(h);
 	flush(h);
 	if (more && !h->failed)
@@ -340,6 +342,8 @@ static void on_commit(void *userdata, int error)
 {
 	struct hub *h = userdata;
 
+	if (!h->is_open)
+		return;
 	h->horizon = store_committed_change(h->store);
 	if (error < 0)
 		return;
@@ -389,6 +393,11 @@ static void watch(struct hub *h, int by)
 	h->n_watching += (unsigned)by;
 	if (before != (h->n_watching > 0) && h->watch_fn)
 		h->watch_fn(h->watch_userdata, !before);
+}
+
+bool hub_is_watched(const struct hub *h)
+{
+	return h->n_watching > 0;
 }
 
 void hub_hold(struct hub *h)
@@ -474,7 +483,21 @@ void hub_remove(struct subscriber *s)
 	s->hub = NULL;
 }
 
-struct hub *hub_new(struct event_loop *loop, struct barrier *barrier, struct store *store)
+void hub_open(struct hub *h, struct store *store)
+{
+	h->store = store;
+	h->horizon = store_last_change(store);
+	h->is_open = true;
+	hub_schedule(h);
+}
+
+void hub_close(struct hub *h)
+{
+	h->is_open = false;
+	h->store = NULL;
+}
+
+struct hub *hub_new(struct event_loop *loop, struct barrier *barrier)
 {
 	struct hub *h = calloc(1, sizeof(*h));
 
@@ -482,8 +505,6 @@ struct hub *hub_new(struct event_loop *loop, struct barrier *barrier, struct sto
 		return NULL;
 	h->loop = loop;
 	h->barrier = barrier;
-	h->store = store;
-	h->horizon = store_last_change(store);
 	h->effect = (struct barrier_effect){ .fn = on_effect, .userdata = h };
 	h->later = (struct loop_deferred){ .fn = on_later, .userdata = h };
 	TAILQ_INIT(&h->subscribers);

@@ -76,8 +76,15 @@ struct subscriber {
 	TAILQ_ENTRY(subscriber) entry;
 };
 
-/* Borrows the three until hub_free. NULL when memory is short. */
-struct hub *hub_new(struct event_loop *loop, struct barrier *barrier, struct store *store);
+/* Borrows the two until hub_free. Closed at first. NULL when memory is short. */
+struct hub *hub_new(struct event_loop *loop, struct barrier *barrier);
+
+/*
+ * The changes of `store` (borrowed until hub_close) are told. While closed just what is ephemeral
+ * is; subscribers keep their positions.
+ */
+void hub_open(struct hub *h, struct store *store);
+void hub_close(struct hub *h);
 
 /* All subscribers must be gone. Takes NULL, returns NULL. */
 struct hub *hub_free(struct hub *h);
@@ -112,6 +119,8 @@ void hub_schedule(struct hub *h);
 /* Told when there is somebody who watches, and when there is nobody any more. */
 typedef void (*hub_watch_fn)(void *userdata, bool watched);
 void hub_set_watch(struct hub *h, hub_watch_fn fn, void *userdata);
+
+bool hub_is_watched(const struct hub *h);
 
 /* Counts as watching without a subscription; as often as it was held it must be released. */
 void hub_hold(struct hub *h);

@@ -53,7 +53,8 @@ static void on_watched(void *userdata, bool watched)
 {
 	struct ipc *ipc = userdata;
 
-	repository_set_watched(ipc->api.repository, watched);
+	if (!ipc->api.lock.locked)
+		repository_set_watched(ipc->api.repository, watched);
 }
 
 static const struct repository_observer observer = {
@@ -67,18 +68,31 @@ static int init_api(struct api *api, const struct ipc_options *o)
 	*api = (struct api){
 		.loop = o->loop,
 		.barrier = o->barrier,
-		.store = o->store,
-		.repository = o->repository,
+		.account_ops = o->account_ops,
+		.account_userdata = o->account_userdata,
 		.account = strdup(o->account),
-		.key_source = strdup(o->key_source),
+		.key_source = o->key_source,
 		.versions = o->versions,
 		.n_versions = o->n_versions,
 		.stall_us = STALL_US,
 	};
+	TAILQ_INIT(&api->queues);
 	TAILQ_INIT(&api->orphans);
 	uuid4_generate(api->instance_id);
-	api->hub = hub_new(o->loop, o->barrier, o->store);
-	return api->account && api->key_source && api->hub ? 0 : -ENOMEM;
+	api->hub = hub_new(o->loop, o->barrier);
+	return api->account && api->hub ? 0 : -ENOMEM;
+}
+
+/* Before anybody is served. */
+static void take_account(struct ipc *ipc, const struct ipc_options *o)
+{
+	if (o->lock && o->lock->locked) {
+		ipc->api.lock = *o->lock;
+		return;
+	}
+	ipc->api.store = o->store;
+	ipc->api.repository = o->repository;
+	hub_open(ipc->api.hub, o->store);
 }
 
 static int start_listening(struct server *s, const char *path)
@@ -115,6 +129,7 @@ int ipc_new(const struct ipc_options *o, struct ipc **ret)
 	r = init_api(&ipc->api, o);
 	if (r < 0)
 		return r;
+	take_account(ipc, o);
 	r = server_new(&ipc->api, max_peers, &ipc->server);
 	if (r < 0)
 		return r;
@@ -122,10 +137,58 @@ int ipc_new(const struct ipc_options *o, struct ipc **ret)
 	r = r < 0 ? r : start_bus(ipc, o, max_peers);
 	if (r < 0)
 		return r;
-	repository_add_observer(o->repository, &observer, ipc);
+	if (!ipc->api.lock.locked)
+		repository_add_observer(o->repository, &observer, ipc);
 	hub_set_watch(ipc->api.hub, on_watched, ipc);
 	*ret = TAKE_PTR(ipc);
 	return 0;
+}
+
+/* What is on screen has stayed there while the account was locked. */
+static void tell_focus(const struct api *api)
+{
+	struct call_queue *q;
+
+	TAILQ_FOREACH(q, &api->queues, entry)
+		if (q->client->focus[0])
+			repository_focus(api->repository, NULL, q->client->focus);
+}
+
+void ipc_open(struct ipc *ipc, struct store *store, struct repository *repository)
+{
+	struct api *api = &ipc->api;
+	struct repository_status s;
+
+	api->lock.locked = false;
+	api->store = store;
+	api->repository = repository;
+	hub_open(api->hub, store);
+	repository_add_observer(repository, &observer, ipc);
+	repository_set_watched(repository, hub_is_watched(api->hub));
+	tell_focus(api);
+	repository_get_status(repository, &s);
+	on_connection(ipc, &s.connection);
+}
+
+void ipc_close(struct ipc *ipc, const struct lock_state *why)
+{
+	struct api *api = &ipc->api;
+	struct session_status s;
+
+	if (api->repository)
+		repository_remove_observer(api->repository, ipc);
+	api->lock = *why;
+	api->store = NULL;
+	api->repository = NULL;
+	hub_close(api->hub);
+	calls_lock(api);
+	session_status_from_lock(&s, why);
+	on_connection(ipc, &s);
+}
+
+void ipc_set_key_source(struct ipc *ipc, enum key_source source)
+{
+	ipc->api.key_source = source;
 }
 
 void ipc_turn_away(const char *why)
@@ -154,7 +217,6 @@ struct ipc *ipc_free(struct ipc *ipc)
 	calls_free_orphans(&ipc->api.orphans);
 	hub_free(ipc->api.hub);
 	free(ipc->api.account);
-	free(ipc->api.key_source);
 	free(ipc);
 	return NULL;
 }

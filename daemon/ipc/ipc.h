@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/event-loop.h"
 #include "db/barrier.h"
+#include "model/lock.h"
 #include "repository/repository.h"
 #include "store/store.h"
 
@@ -22,14 +23,33 @@ struct ipc_version {
 	const char *version;
 };
 
+/*
+ * What the API asks of whoever holds the account's key. Each ends, now or later, in one call of
+ * `fn`, and may call ipc_open or ipc_close before. None is called while another is under way.
+ */
+struct ipc_account_ops {
+	/* One of these, or neither: the key's source is asked. */
+	void (*unlock)(void *userdata, const char *passphrase, const char *recovery_key,
+		repository_done_fn fn, void *fn_userdata);
+	void (*lock)(void *userdata, repository_done_fn fn, void *fn_userdata);
+	/* `passphrase` is NULL but for that source. */
+	void (*move_key)(void *userdata, enum key_source to, const char *passphrase,
+		repository_done_fn fn, void *fn_userdata);
+	/* The key is for people to write down; borrowed. */
+	void (*make_recovery_key)(void *userdata, repository_id_fn fn, void *fn_userdata);
+};
+
 struct ipc_options {
 	struct event_loop *loop;
 	struct barrier *barrier;
-	struct store *store;
+	struct store *store; /* this and the next are NULL while the account is locked */
 	struct repository *repository;
+	const struct lock_state *lock; /* copied; NULL: it is not locked */
+	const struct ipc_account_ops *account_ops;
+	void *account_userdata;
 	const char *account;     /* local name */
 	const char *socket_path; /* made and removed here, unless systemd has handed sockets over */
-	const char *key_source;  /* where the account's key comes from, as daemon.status names it */
+	enum key_source key_source;
 	const struct ipc_version *versions; /* static */
 	size_t n_versions;
 	unsigned max_peers;      /* 0: IPC_PEERS_MAX */
@@ -48,6 +68,21 @@ struct ipc_options {
  * Unix sockets.
  */
 int ipc_new(const struct ipc_options *o, struct ipc **ret);
+
+/*
+ * The account is open from now on, and borrowed until ipc_close or ipc_free. Subscriptions go on
+ * from where they were.
+ */
+void ipc_open(struct ipc *ipc, struct store *store, struct repository *repository);
+
+/*
+ * The account is locked, or is so for another reason than before. Requests under way end with that;
+ * the repository's callbacks for them must not come any more, so no turn of the loop may run
+ * between this and repository_free.
+ */
+void ipc_close(struct ipc *ipc, const struct lock_state *why);
+
+void ipc_set_key_source(struct ipc *ipc, enum key_source source);
 
 /*
  * Ends the turn and writes out what peers still wait for, for at most half a second; reads nothing

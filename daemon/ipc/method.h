@@ -32,6 +32,8 @@ enum {
 	METHOD_SENDS_FD = 1 << 2,
 	/* Parameters are wiped from memory afterwards. */
 	METHOD_SECRET = 1 << 3,
+	/* Can be called while the account is locked, and goes on while it is being locked. */
+	METHOD_WHILE_LOCKED = 1 << 4,
 };
 
 /* What a json_field cannot say of a parameter. */
@@ -79,8 +81,9 @@ extern const struct method *const method_tables[];
 const struct method *method_find(const char *name, struct rpc_error *ret_error);
 
 /* Failures that every method may have. */
-#define METHOD_COMMON_ERRORS \
-	(1u << FAILURE_BUSY | 1u << FAILURE_INTERNAL | 1u << FAILURE_STORAGE_ERROR)
+#define METHOD_COMMON_ERRORS                                                         \
+	(1u << FAILURE_BUSY | 1u << FAILURE_INTERNAL | 1u << FAILURE_STORAGE_ERROR | \
+		1u << FAILURE_LOCKED)
 
 /*
  * Checks `params` (NULL: none given) against the method's table and decodes them into the struct at

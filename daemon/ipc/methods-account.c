@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
 #include "ipc/encode.h"
+#include "ipc/json-build.h"
 #include "ipc/request.h"
 
 struct login_params {
@@ -36,6 +39,141 @@ static void on_login(struct request *rq)
 	account_login(rq->api->repository, p->server, p->user_id, p->password, on_login_done, rq);
 }
 
+static void on_done(void *userdata, const struct failure *failure)
+{
+	struct request *rq = userdata;
+
+	if (failure)
+		request_fail(rq, failure);
+	else
+		request_reply(rq, cJSON_CreateObject());
+}
+
+/* Where nothing is on a disk, there is nothing to lock. */
+static bool has_key(struct request *rq)
+{
+	if (rq->api->account_ops)
+		return true;
+	request_fail_with(rq, FAILURE_UNSUPPORTED, "this account has no key");
+	return false;
+}
+
+struct unlock_params {
+	const char *passphrase;
+	const char *recovery_key;
+};
+
+static const struct json_field unlock_fields[] = {
+	{ "passphrase", JSON_STRING, JSON_NULLABLE, offsetof(struct unlock_params, passphrase), 1,
+		1024, "Where the key is under one." },
+	{ "recovery_key", JSON_STRING, JSON_NULLABLE, offsetof(struct unlock_params, recovery_key),
+		1, 100, "Wherever the key is, or was." },
+	{ 0 },
+};
+
+static void on_unlock(struct request *rq)
+{
+	const struct unlock_params *p = rq->params;
+	struct api *api = rq->api;
+
+	if (p->passphrase && p->recovery_key)
+		return request_fail_params(rq, "a passphrase or a recovery key, not both");
+	if (has_key(rq))
+		api->account_ops->unlock(
+			api->account_userdata, p->passphrase, p->recovery_key, on_done, rq);
+}
+
+static void on_lock(struct request *rq)
+{
+	if (has_key(rq))
+		rq->api->account_ops->lock(rq->api->account_userdata, on_done, rq);
+}
+
+struct passphrase_params {
+	const char *passphrase;
+};
+
+static const struct json_field passphrase_fields[] = {
+	{ "passphrase", JSON_STRING, JSON_REQUIRED, offsetof(struct passphrase_params, passphrase),
+		1, 1024, "The new one." },
+	{ 0 },
+};
+
+static void on_set_passphrase(struct request *rq)
+{
+	const struct passphrase_params *p = rq->params;
+	struct api *api = rq->api;
+
+	if (has_key(rq))
+		api->account_ops->move_key(
+			api->account_userdata, KEY_SOURCE_PASSPHRASE, p->passphrase, on_done, rq);
+}
+
+struct source_params {
+	const char *source;
+};
+
+static const char *const source_names[] = { "credential", "secret_service", "file", NULL };
+
+static const struct json_field source_fields[] = {
+	{ "source", JSON_STRING, JSON_REQUIRED, offsetof(struct source_params, source), 1, 32,
+		"Where the key comes from, from now on." },
+	{ 0 },
+};
+
+static const struct param_detail source_details[] = {
+	{ .name = "source", .values = source_names },
+	{ 0 },
+};
+
+static void on_set_key_source(struct request *rq)
+{
+	const struct source_params *p = rq->params;
+	struct api *api = rq->api;
+	enum key_source to = KEY_SOURCE_NONE;
+
+	for (unsigned i = 0; key_source_names[i]; i++)
+		if (strcmp(key_source_names[i], p->source) == 0)
+			to = (enum key_source)i;
+	if (has_key(rq))
+		api->account_ops->move_key(api->account_userdata, to, NULL, on_done, rq);
+}
+
+static const struct schema_field recovery_fields[] = {
+	{ "recovery_key", SCHEMA_STRING,
+		.doc = "To be written down; it is not stored and cannot be shown again." },
+	{ 0 },
+};
+
+static const struct schema recovery_result = {
+	.doc = "A recovery key.",
+	.fields = recovery_fields,
+};
+
+static void on_recovery_key(void *userdata, const struct failure *failure, const char *key)
+{
+	struct request *rq = userdata;
+	cJSON *o;
+
+	if (failure)
+		return request_fail(rq, failure);
+	o = cJSON_CreateObject();
+	if (o && !json_add_string(o, "recovery_key", key)) {
+		cJSON_Delete(o);
+		o = NULL;
+	}
+	request_reply(rq, o);
+}
+
+static void on_make_recovery_key(struct request *rq)
+{
+	if (has_key(rq))
+		rq->api->account_ops->make_recovery_key(
+			rq->api->account_userdata, on_recovery_key, rq);
+}
+
+#define KEY_ERRORS (1u << FAILURE_UNSUPPORTED | 1u << FAILURE_STORAGE_FULL)
+
 const struct method methods_account[] = {
 	{
 		.name = "account.login",
@@ -50,6 +188,73 @@ const struct method methods_account[] = {
 		.scopes = SCOPE_FULL,
 		.flags = METHOD_WRITES | METHOD_SECRET,
 		.handler = on_login,
+	},
+	{
+		.name = "account.unlock",
+		.summary = "Opens the account's databases.",
+		.doc = "Without a parameter the key's source is asked again; the Secret Service "
+		       "may "
+		       "then open a window. Nothing happens when the account is open. The topic "
+		       "connection and hello tell whether it is.",
+		.params = unlock_fields,
+		.params_size = sizeof(struct unlock_params),
+		.result = &schema_nothing,
+		.errors = KEY_ERRORS | 1u << FAILURE_DENIED | 1u << FAILURE_NOT_FOUND,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_SECRET | METHOD_WHILE_LOCKED,
+		.handler = on_unlock,
+	},
+	{
+		.name = "account.lock",
+		.summary = "Closes the databases and wipes their key from memory.",
+		.doc = "The session with the server ends. Until account.unlock every method but "
+		       "daemon.status, account.unlock, account.lock, events.subscribe to the topic "
+		       "connection, events.unsubscribe and rpc.discover answers locked; requests "
+		       "under way do too. Subscriptions stay, and go on from where they were.",
+		.result = &schema_nothing,
+		.errors = 1u << FAILURE_UNSUPPORTED,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_WHILE_LOCKED,
+		.handler = on_lock,
+	},
+	{
+		.name = "account.set_passphrase",
+		.summary = "Puts the key under a passphrase, or under another one.",
+		.doc = "From then on the daemon starts locked. The data stay as they are.",
+		.params = passphrase_fields,
+		.params_size = sizeof(struct passphrase_params),
+		.result = &schema_nothing,
+		.errors = KEY_ERRORS,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_SECRET,
+		.handler = on_set_passphrase,
+	},
+	{
+		.name = "account.set_key_source",
+		.summary = "Moves the key to another place.",
+		.doc = "credential: it is wrapped by chatd.key, which the service manager gives "
+		       "the "
+		       "daemon; secret_service: by a secret in the desktop's keyring; file: it "
+		       "lies "
+		       "beside the data, readable for who can read these. It is then there alone, "
+		       "and the data stay as they are.",
+		.params = source_fields,
+		.params_size = sizeof(struct source_params),
+		.details = source_details,
+		.result = &schema_nothing,
+		.errors = KEY_ERRORS | 1u << FAILURE_INVALID | 1u << FAILURE_DENIED,
+		.scopes = SCOPE_FULL,
+		.handler = on_set_key_source,
+	},
+	{
+		.name = "account.make_recovery_key",
+		.summary = "Makes a key that opens the account when its passphrase or keyring is "
+			   "lost.",
+		.doc = "It takes the place of an earlier one.",
+		.result = &recovery_result,
+		.errors = KEY_ERRORS,
+		.scopes = SCOPE_FULL,
+		.handler = on_make_recovery_key,
 	},
 	{ 0 },
 };

@@ -7,7 +7,7 @@
 #include "ipc/json-build.h"
 #include "ipc/request.h"
 
-static const char *const write_states[] = { "ok", "full", "error", NULL };
+static const char *const write_states[] = { "ok", "full", "error", "locked", NULL };
 
 static const struct schema_field outbox_fields[] = {
 	{ "pending", SCHEMA_INTEGER, .doc = "Waiting to be sent." },
@@ -34,7 +34,8 @@ static const struct schema transfers = {
 static const struct schema_field storage_fields[] = {
 	{ "bytes", SCHEMA_INTEGER, .doc = "Bytes on disk." },
 	{ "state", SCHEMA_ENUM, .values = write_states,
-		.doc = "Whether the last write succeeded; full: there was no space." },
+		.doc = "Whether the last write succeeded. full: there was no space; locked: the "
+		       "databases are closed." },
 	{ 0 },
 };
 
@@ -67,6 +68,22 @@ static const struct schema versions = {
 	.fields = versions_fields,
 };
 
+static const struct schema_field lock_fields[] = {
+	{ "reason", SCHEMA_ENUM, .values = lock_reason_names,
+		.doc = "passphrase: it is needed; asked: account.lock was called; "
+		       "keyring_locked: the Secret Service is locked itself; "
+		       "keyring_unavailable: none answers; key_missing: the key is not where it "
+		       "should be; key_unreadable: it cannot be read there; wrong_key: it does not "
+		       "open the databases." },
+	{ "detail", SCHEMA_STRING, .doc = "For people, with what is to be done." },
+	{ 0 },
+};
+
+static const struct schema lock_result = {
+	.doc = "Why the account is locked.",
+	.fields = lock_fields,
+};
+
 static const struct schema_field status_result_fields[] = {
 	{ "account", SCHEMA_OBJECT, .object = &schema_account, .doc = "Who is signed in." },
 	{ "connection", SCHEMA_OBJECT, .object = &schema_connection,
@@ -75,7 +92,10 @@ static const struct schema_field status_result_fields[] = {
 	{ "outbox", SCHEMA_OBJECT, .object = &outbox, .doc = "What is not sent." },
 	{ "transfers", SCHEMA_OBJECT, .object = &transfers, .doc = "What is moving." },
 	{ "storage", SCHEMA_OBJECT, .object = &storage, .doc = "The databases." },
-	{ "key_source", SCHEMA_STRING,
+	{ "locked", SCHEMA_OBJECT, SCHEMA_OPTIONAL, .object = &lock_result,
+		.doc = "While the account is locked; then just this, the key's source and the "
+		       "versions mean something." },
+	{ "key_source", SCHEMA_ENUM, .values = key_source_names,
 		.doc = "Where the key of the databases comes from: credential, secret_service, "
 		       "passphrase, file (the weakest), or none for a trial without a disk." },
 	{ "versions", SCHEMA_OBJECT, .object = &versions, .doc = "What runs here." },
@@ -102,15 +122,28 @@ static bool add_counts(cJSON *o, const struct repository_status *s)
 static bool add_storage(cJSON *o, struct store *store)
 {
 	cJSON *s = cJSON_AddObjectToObject(o, "storage");
-	int r = store_write_state(store);
+	int r = store ? store_write_state(store) : 0;
 	const char *state = "error";
 
-	if (r == 0)
+	if (!store)
+		state = "locked";
+	else if (r == 0)
 		state = "ok";
 	else if (r == -ENOSPC)
 		state = "full";
-	return s && json_add_integer(s, "bytes", store_size(store)) &&
+	return s && json_add_integer(s, "bytes", store ? store_size(store) : 0) &&
 		json_add_string(s, "state", state);
+}
+
+static bool add_lock(cJSON *o, const struct lock_state *lock)
+{
+	cJSON *l;
+
+	if (!lock->locked)
+		return true;
+	l = cJSON_AddObjectToObject(o, "locked");
+	return l && json_add_string(l, "reason", lock_reason_to_string(lock->reason)) &&
+		json_add_string(l, "detail", lock->detail);
 }
 
 static bool add_versions(cJSON *o, const struct api *api)
@@ -136,15 +169,22 @@ static void on_status(struct request *rq)
 {
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	struct api *api = rq->api;
-	struct repository_status s;
+	struct repository_status s = { 0 };
+	int64_t unread = 0;
 	bool ok;
 
-	repository_get_status(api->repository, &s);
+	if (api->lock.locked) {
+		session_status_from_lock(&s.connection, &api->lock);
+	} else {
+		repository_get_status(api->repository, &s);
+		unread = store_unread_total(api->store);
+	}
 	ok = o && json_add_item(o, "account", encode_account(api->account, &s));
 	ok = ok && json_add_item(o, "connection", encode_connection(&s.connection));
-	ok = ok && json_add_integer(o, "unread", store_unread_total(api->store));
-	ok = ok && add_counts(o, &s) && add_storage(o, api->store);
-	ok = ok && json_add_string(o, "key_source", api->key_source) && add_versions(o, api);
+	ok = ok && json_add_integer(o, "unread", unread);
+	ok = ok && add_counts(o, &s) && add_storage(o, api->store) && add_lock(o, &api->lock);
+	ok = ok && json_add_string(o, "key_source", key_source_to_string(api->key_source));
+	ok = ok && add_versions(o, api);
 	request_reply(rq, ok ? TAKE_PTR(o) : NULL);
 }
 
@@ -154,6 +194,7 @@ const struct method methods_daemon[] = {
 		.summary = "How things stand: account, connection, outbox, storage, versions.",
 		.result = &status_result,
 		.scopes = SCOPES_ALL,
+		.flags = METHOD_WHILE_LOCKED,
 		.handler = on_status,
 	},
 	{ 0 },

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
 #include "ipc/json-build.h"
 #include "ipc/limits.h"
 #include "ipc/request.h"
@@ -45,6 +47,33 @@ static const struct schema subscribe_result = {
 	.fields = subscribe_result_fields,
 };
 
+/*
+ * While the account is locked nothing changes but that: a frontend can wait for it, and need not
+ * ask again and again.
+ */
+static bool waits_for_unlocking(const struct subscribe_params *p)
+{
+	return cJSON_GetArraySize(p->topics) == 1 && !p->consumer && p->since < 0 && !p->chats &&
+		strcmp(p->topics->child->valuestring, topic_names[TOPIC_CONNECTION]) == 0;
+}
+
+static void subscribe_while_locked(struct request *rq)
+{
+	struct subscription s = { .topics = 1u << TOPIC_CONNECTION };
+	cJSON *o;
+
+	if (!waits_for_unlocking(rq->params))
+		return request_fail_with(rq, FAILURE_LOCKED, "%s", rq->api->lock.detail);
+	o = cJSON_CreateObject();
+	if (!o || !json_add_integer(o, "seq", 0)) {
+		cJSON_Delete(o);
+		return request_reply(rq, NULL);
+	}
+	subscriber_stage(&rq->client->subscriber, &s);
+	rq->stages_subscription = true;
+	request_reply(rq, o);
+}
+
 static void on_subscribe(struct request *rq)
 {
 	const struct subscribe_params *p = rq->params;
@@ -52,6 +81,8 @@ static void on_subscribe(struct request *rq)
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	struct failure failure;
 
+	if (rq->api->lock.locked)
+		return subscribe_while_locked(rq);
 	if (subscription_from(rq, p->topics, TOPICS_DEFAULT, p->chats, p->since, &s) < 0)
 		return;
 	if (p->consumer && !(rq->client->scopes & SCOPE_FULL))
@@ -85,7 +116,8 @@ const struct method methods_events[] = {
 		       "it is now. The error invalid says that 'since' is not of this database: "
 		       "list anew. With a consumer, what is not "
 		       "acknowledged is told again after a break, by either side. A consumer needs "
-		       "full scope.",
+		       "full scope. While the account is locked, the topic connection can be "
+		       "subscribed to alone: it tells of the unlocking.",
 		.params = subscribe_fields,
 		.params_size = sizeof(struct subscribe_params),
 		.defaults = &subscribe_defaults,
@@ -94,7 +126,7 @@ const struct method methods_events[] = {
 		.errors = 1u << FAILURE_INVALID | 1u << FAILURE_CONFLICT | 1u << FAILURE_DENIED |
 			1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_READ,
-		.flags = METHOD_WRITES,
+		.flags = METHOD_WRITES | METHOD_WHILE_LOCKED,
 		.handler = on_subscribe,
 	},
 	{
@@ -103,6 +135,7 @@ const struct method methods_events[] = {
 		.doc = "No change notification follows the answer.",
 		.result = &schema_nothing,
 		.scopes = SCOPE_READ,
+		.flags = METHOD_WHILE_LOCKED,
 		.handler = on_unsubscribe,
 	},
 	{ 0 },

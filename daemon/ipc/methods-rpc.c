@@ -23,6 +23,7 @@ const struct method methods_rpc[] = {
 		.summary = "This description, as OpenRPC.",
 		.result = &discover_result,
 		.scopes = SCOPES_ALL,
+		.flags = METHOD_WHILE_LOCKED,
 		.handler = on_discover,
 	},
 	{ 0 },

@@ -17,7 +17,8 @@ void client_clear(struct client *c)
 {
 	if (c->focus[0]) {
 		hub_release(c->subscriber.hub);
-		repository_focus(c->api->repository, c->focus, NULL);
+		if (!c->api->lock.locked)
+			repository_focus(c->api->repository, c->focus, NULL);
 	}
 	c->focus[0] = '\0';
 	hub_remove(&c->subscriber);
@@ -50,6 +51,10 @@ static int check(struct request *rq, struct rpc_error *e)
 
 	if (!(m->scopes & rq->client->scopes)) {
 		rpc_error_set(e, CHAT_ERROR_DENIED, "this connection may not use %s", m->name);
+		return -1;
+	}
+	if (rq->api->lock.locked && !(m->flags & METHOD_WHILE_LOCKED)) {
+		rpc_error_set(e, CHAT_ERROR_LOCKED, "%s", rq->api->lock.detail);
 		return -1;
 	}
 	if (check_fds(rq, e) < 0)

@@ -45,6 +45,14 @@ const char *store_library_version(const struct store *s)
 	return db_version(s->chat);
 }
 
+void store_read_library_version(char *ret, size_t size)
+{
+	_cleanup_(db_closep) struct db *db = NULL;
+	int r = db_open(&(struct db_options){ .path = ":memory:" }, &db);
+
+	snprintf(ret, size, "%s", r < 0 ? "" : db_version(db));
+}
+
 int64_t store_size(struct store *s)
 {
 	return db_size(s->chat) + db_size(s->media);

@@ -49,6 +49,9 @@ bool store_is_committed(const struct store *s);
 /* The version of the database library; lives as long as `s`. */
 const char *store_library_version(const struct store *s);
 
+/* The same without a store; empty when it cannot be told. */
+void store_read_library_version(char *ret, size_t size);
+
 /* Bytes on disk. */
 int64_t store_size(struct store *s);
 

@@ -91,8 +91,9 @@ class Account(rpc.Daemon):
 class People:
     """The backend and whoever has signed in to it."""
 
-    def __init__(self, directory, **options):
+    def __init__(self, directory, check=None, **options):
         self.directory = pathlib.Path(directory)
+        self.check = check  # of every answer
         self.backend = Backend(self.directory, **options)
         self.accounts = []
 
@@ -113,7 +114,9 @@ class People:
     def account(self, name, device="", **options):
         directory = self.directory / f"{name}{device}"
         directory.mkdir()
-        account = Account(directory, name, **options).start()
+        account = Account(directory, name, **options)
+        account.check = self.check
+        account.start()
         self.accounts.append(account)
         return account
 

@@ -33,7 +33,7 @@ def answers(ctl, *words):
 
 
 @pytest.mark.parametrize("words, expected", [
-    (("sta",), ["status"]), (("p",), ["photo"]), (("photo", ""), ["get", "list"]),
+    (("sta",), ["status"]), (("p",), ["passphrase", "photo"]), (("photo", ""), ["get", "list"]),
     (("photo", "l"), ["list"]), (("help", "sea"), ["search"]), (("he",), ["help"]),
     (("xyzzy", ""), []), (("xyzzy", "-"), ["--account", "--socket", "--json", "--help",
                                            "--version"]),

@@ -297,8 +297,26 @@ def open_key(data):
 
 @pytest.mark.parametrize("harm, words", [
     (break_key, "the key does not fit the database"),
+    (open_key, "can be read by others; make it private"),
+])
+def test_a_key_that_does_not_open_leaves_it_locked_and_says_why(machine, harm, words):
+    machine.systemctl("start", "chatd.service")
+    machine.systemctl("stop", "chatd.service", "chatd.socket")
+    data = machine.home / ".local/share/chatd/default"
+    harm(data)
+    machine.own(machine.home)
+    before = {p.name: p.read_bytes() for p in data.iterdir()}
+    machine.systemctl("start", "chatd.service")
+    status = machine.show("StatusText")
+    assert status.startswith("LOCKED: ") and words in status
+    assert words in " ".join(machine.chatctl("status").stdout.split())
+    told = machine.chatctl("chats", check=False)
+    assert words in told.stderr and told.returncode == 4
+    assert {p.name: p.read_bytes() for p in data.iterdir()} == before
+
+
+@pytest.mark.parametrize("harm, words", [
     (damage, "damaged"),
-    (open_key, "the key file can be read by others"),
 ])
 def test_a_start_that_fails_says_why(machine, harm, words):
     machine.systemctl("start", "chatd.service")

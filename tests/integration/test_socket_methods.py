@@ -37,6 +37,11 @@ WORLD = {
 }
 
 
+# What a made-up world has nothing for; test_keys.py calls these.
+NEED_A_DISK = {"account.lock", "account.make_recovery_key", "account.set_key_source",
+               "account.set_passphrase", "account.unlock"}
+
+
 @pytest.fixture(scope="module")
 def contract(tmp_path_factory):
     printed = subprocess.run([rpc.program(), "--print-api"], capture_output=True, check=True)
@@ -309,7 +314,7 @@ def test_waiting(client):
 
 def test_every_method_was_seen(daemon, client, contract):
     """Runs last: each was called by the others, and had a good answer."""
-    assert set(contract.methods) == contract.seen
+    assert set(contract.methods) == contract.seen | NEED_A_DISK
 
 
 def test_the_document_is_up_to_date(contract):

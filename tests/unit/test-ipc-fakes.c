@@ -617,15 +617,17 @@ struct api *test_api_new(void)
 		.loop = fake.loop,
 		.barrier = &barrier,
 		.account = strdup("default"),
-		.key_source = strdup("file"),
+		.key_source = KEY_SOURCE_FILE,
 		.versions = versions,
 		.n_versions = 1,
 		.stall_us = 60000000,
 		.instance_id = "i1",
 	};
+	TAILQ_INIT(&api->queues);
 	TAILQ_INIT(&api->orphans);
-	api->hub = hub_new(fake.loop, &barrier, NULL);
+	api->hub = hub_new(fake.loop, &barrier);
 	assert_non_null(api->hub);
+	hub_open(api->hub, NULL);
 	return api;
 }
 
@@ -634,7 +636,6 @@ struct api *test_api_free(struct api *api)
 	calls_free_orphans(&api->orphans);
 	hub_free(api->hub);
 	free(api->account);
-	free(api->key_source);
 	free(api);
 	return NULL;
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The account's key: locked and unlocked, moved, and a way back in. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/cleanup.h"
+#include "ctl/ctl.h"
+#include "ctl/secret.h"
+
+static void wipe(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+/*
+ * Calls a method with one parameter of text, or none; prints an empty object where JSON is wanted.
+ */
+static int call(struct ctl *ctl, const char *method, const char *name, const char *value,
+	struct chat_reply **ret)
+{
+	cJSON *o = must(cJSON_CreateObject());
+	struct chat_reply *reply;
+	char *params;
+	int r;
+
+	if (name)
+		must(cJSON_AddStringToObject(o, name, value));
+	params = must(cJSON_PrintUnformatted(o));
+	if (name)
+		explicit_bzero(o->child->valuestring, strlen(value));
+	cJSON_Delete(o);
+	r = chat_client_call(ctl->client, method, params, NULL, 0, &reply);
+	wipe(params);
+	if (r < 0)
+		return ctl_fail(ctl);
+	if (ret) {
+		*ret = reply;
+		return CTL_OK;
+	}
+	if (ctl_is_json(ctl))
+		puts(reply->result_json);
+	chat_reply_free(reply);
+	return CTL_OK;
+}
+
+/* How the account is locked; owned, NULL: it is not, or that cannot be told. */
+static char *get_reason(struct ctl *ctl)
+{
+	struct chat_reply *reply;
+	const char *reason;
+	char *copy = NULL;
+	cJSON *status;
+
+	if (chat_client_call(ctl->client, "daemon.status", NULL, NULL, 0, &reply) < 0)
+		return NULL;
+	status = must(cJSON_Parse(reply->result_json));
+	reason = cJSON_GetStringValue(
+		cJSON_GetObjectItem(cJSON_GetObjectItem(status, "locked"), "reason"));
+	if (reason)
+		copy = must(strdup(reason));
+	cJSON_Delete(status);
+	chat_reply_free(reply);
+	return copy;
+}
+
+static int unlock_with(struct ctl *ctl, const char *prompt, const char *name)
+{
+	char secret[SECRET_MAX];
+	int r;
+
+	if (secret_read(prompt, secret, sizeof(secret)))
+		r = call(ctl, "account.unlock", name, secret, NULL);
+	else
+		r = ctl_say(ctl, CTL_ERROR, "nothing was given");
+	explicit_bzero(secret, sizeof(secret));
+	return r;
+}
+
+int verb_unlock(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_free_ char *reason = get_reason(ctl);
+
+	/* Deriving a key takes its time, and so does a person at the keyring's window. */
+	chat_client_set_timeout(
+		ctl->client, ctl->options.timeout_ms >= 0 ? (int)ctl->options.timeout_ms : 120000);
+	if (ctl->options.recovery)
+		return unlock_with(ctl, "Recovery key: ", "recovery_key");
+	if (reason && strcmp(reason, "passphrase") == 0)
+		return unlock_with(ctl, "Passphrase: ", "passphrase");
+	return call(ctl, "account.unlock", NULL, NULL, NULL);
+}
+
+int verb_lock(struct ctl *ctl, int argc, char **argv)
+{
+	return call(ctl, "account.lock", NULL, NULL, NULL);
+}
+
+static int read_new_passphrase(const struct ctl *ctl, char *passphrase, size_t size)
+{
+	char again[SECRET_MAX];
+	int r = CTL_OK;
+
+	if (!secret_read("New passphrase: ", passphrase, size) || !*passphrase)
+		return ctl_say(ctl, CTL_ERROR, "no passphrase was given");
+	if (!secret_is_asked())
+		return CTL_OK;
+	if (!secret_read("The same again: ", again, sizeof(again)) ||
+		strcmp(again, passphrase) != 0)
+		r = ctl_say(ctl, CTL_ERROR, "the two are not the same; nothing was changed");
+	explicit_bzero(again, sizeof(again));
+	return r;
+}
+
+int verb_passphrase(struct ctl *ctl, int argc, char **argv)
+{
+	char passphrase[SECRET_MAX];
+	int r = read_new_passphrase(ctl, passphrase, sizeof(passphrase));
+
+	if (r == CTL_OK)
+		r = call(ctl, "account.set_passphrase", "passphrase", passphrase, NULL);
+	explicit_bzero(passphrase, sizeof(passphrase));
+	return r;
+}
+
+int verb_key_move(struct ctl *ctl, int argc, char **argv)
+{
+	if (strcmp(argv[0], "passphrase") == 0)
+		return verb_passphrase(ctl, 0, argv);
+	return call(ctl, "account.set_key_source", "source", argv[0], NULL);
+}
+
+int verb_key_recovery(struct ctl *ctl, int argc, char **argv)
+{
+	struct chat_reply *reply;
+	cJSON *result;
+	int r = call(ctl, "account.make_recovery_key", NULL, NULL, &reply);
+
+	if (r != CTL_OK)
+		return r;
+	if (ctl_is_json(ctl)) {
+		puts(reply->result_json);
+	} else {
+		result = must(cJSON_Parse(reply->result_json));
+		printf("%s\n", cJSON_GetStringValue(cJSON_GetObjectItem(result, "recovery_key")));
+		cJSON_Delete(result);
+	}
+	chat_reply_free(reply);
+	return CTL_OK;
+}
