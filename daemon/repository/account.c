@@ -68,19 +68,34 @@ static int adopt(void *userdata, const struct store_account *stored)
 	return e < 0 ? e : tell_service(r, stored->token);
 }
 
+static void end_login(struct repository *r, const struct failure *failure)
+{
+	struct login *l = r->account.login;
+
+	r->account.login = NULL;
+	l->fn(l->userdata, failure);
+	login_free(l);
+}
+
 /* Nothing goes on in the name of a user who was not stored. */
 static void on_stored(void *userdata, int error)
 {
 	struct repository *r = userdata;
+	struct failure failure;
+	int e = error < 0 ? error : store_account_get(r->store, adopt, r);
 
-	if (error < 0 || store_account_get(r->store, adopt, r) < 0)
+	if (e < 0) {
+		failure_from_errno(&failure, e);
+		end_login(r, &failure);
 		return;
+	}
 	log_info("signed in");
 	r->service->session->disconnect(r->service, "signed in again");
 	session_reset(r);
 	presence_wake(r);
 	sync_connect(r);
 	presence_review(r);
+	end_login(r, NULL);
 }
 
 int account_init(struct repository *r)
@@ -139,22 +154,22 @@ static void on_login(
 	struct failure failure = { 0 };
 	int e = 0;
 
-	r->account.login = NULL;
+	l->call = NULL;
 	if (problem) {
 		failure_from_problem(&failure, problem);
 		if (problem->class == PROBLEM_UNAUTHORISED)
 			failure_set(&failure, FAILURE_DENIED,
 				"the server does not accept this user and password");
-		e = -EACCES;
-	} else {
-		e = store_login(r, l, identity);
-		if (e < 0)
-			failure_from_errno(&failure, e);
+		end_login(r, &failure);
+		return;
 	}
-	if (e == 0)
-		barrier_after_commit(r->barrier, &r->account.stored);
-	l->fn(l->userdata, e < 0 ? &failure : NULL);
-	login_free(l);
+	e = store_login(r, l, identity);
+	if (e < 0) {
+		failure_from_errno(&failure, e);
+		end_login(r, &failure);
+		return;
+	}
+	barrier_after_commit(r->barrier, &r->account.stored);
 }
 
 static int begin(struct repository *r, struct login *l, struct failure *f)
