@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 
+from world import Bench, machine
+from table import Table
 import following
+import holding
 import reading
+import receiving
 import sending
 import starting
-from table import Table
-from world import Bench, machine
 
 
 def options():
@@ -34,8 +36,11 @@ def sections(given):
     return curves, {
         "send": sending.run,
         "read": lambda b, t: reading.run(b, t, curves.setdefault("lists", {})),
+        "receive": receiving.run,
         "fan": following.run,
         "start": starting.run,
+        "memory": holding.memory,
+        "idle": holding.idle,
     }
 
 

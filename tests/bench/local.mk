@@ -18,9 +18,11 @@ tests_unit_test_herd_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests -I$(top_src
 bench_programs = \
 	tests/bench/bare \
 	tests/bench/bare-daemon \
+	tests/bench/bare-net \
 	tests/bench/bare-send \
 	tests/bench/load \
-	tests/bench/seed
+	tests/bench/seed \
+	tests/bench/wire
 check_PROGRAMS += $(bench_programs)
 
 bench_tool = tests/bench/tool.c tests/bench/tool.h
@@ -33,9 +35,15 @@ tests_bench_bare_daemon_CFLAGS = $(AM_CFLAGS) $(SQLCIPHER_CFLAGS) $(EVENT_CFLAGS
 tests_bench_bare_daemon_LDADD = libchatd-base.la $(SQLCIPHER_LIBS) $(EVENT_LIBS) $(LWS_LIBS) $(CURL_LIBS) \
 	$(SYSTEMD_LIBS) $(CJSON_LIBS) $(SODIUM_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS)
 tests_bench_bare_daemon_LDFLAGS = $(AM_LDFLAGS) -pie
+tests_bench_bare_net_SOURCES = tests/bench/bare-net.c tests/bench/bare-db.c tests/bench/bare-db.h $(bench_tool)
+tests_bench_bare_net_CFLAGS = $(AM_CFLAGS) $(SQLCIPHER_CFLAGS) $(LWS_CFLAGS) $(CURL_CFLAGS)
+tests_bench_bare_net_LDADD = libchatd-base.la $(SQLCIPHER_LIBS) $(LWS_LIBS) $(CURL_LIBS)
 tests_bench_bare_send_SOURCES = tests/bench/bare-send.c
 tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/load-calls.c \
 	tests/bench/load-fanout.c tests/bench/load-start.c $(bench_tool)
+tests_bench_wire_SOURCES = tests/bench/wire.c $(bench_tool)
+tests_bench_wire_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_wire_LDADD = libchatd-base.la $(CRYPTO_LIBS)
 tests_bench_seed_SOURCES = tests/bench/seed.c $(bench_tool)
 tests_bench_seed_LDADD = libchatd-store.la libchatd-model.la libchatd-db.la libchatd-base.la
 
@@ -46,7 +54,7 @@ bench: all
 .PHONY: bench
 
 EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/following.py \
-	tests/bench/herd.gp tests/bench/reading.py tests/bench/starting.py \
+	tests/bench/herd.gp tests/bench/holding.py tests/bench/reading.py tests/bench/receiving.py tests/bench/starting.py \
 	tests/bench/sending.py tests/bench/table.py tests/bench/world.py
 CLEANFILES += herd.png
 

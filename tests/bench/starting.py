@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from table import interleaved, least
-from world import request
+from world import SEND, TEXT, request
 
 HELLO = request("daemon.status")
 
@@ -35,6 +35,22 @@ def starts(bench, table):
         table.add(f"{name}, exec to first answer", least(result, "p50_us") / 1000, "ms", limit, "<= 1.3 x")
 
 
+def chatctl(bench, table):
+    """Whole processes, each of which sends a message and prints what came back."""
+    count = bench.scaled(100, 20)
+    built = bench.build / ".libs"
+    program = built / "chatctl" if built.joinpath("chatctl").exists() else bench.build / "chatctl"
+    os.environ["LD_LIBRARY_PATH"] = str(built)
+    line = SEND.replace("@n@", "1")
+    with bench.daemon(bench.history(1000), copy=True) as daemon:
+        ours, limits = interleaved(
+            bench.rounds,
+            lambda: bench.load("run", count, program, "--socket", daemon.path, "send", "chat-0", TEXT),
+            lambda: bench.load("run", count, bench.program("bare-send"), daemon.path, line))
+    table.add("chatctl send, whole process, p50", least(ours, "p50_us") / 1000, "ms",
+              least(limits, "p50_us") / 1000, "<= 2 x")
+
+
 def sizes(bench, table):
     path = bench.program("chatd")
     stripped = bench.new_path("stripped")
@@ -46,4 +62,5 @@ def sizes(bench, table):
 
 def run(bench, table):
     starts(bench, table)
+    chatctl(bench, table)
     sizes(bench, table)

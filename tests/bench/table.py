@@ -22,7 +22,7 @@ class Table:
             compare, factor, _ = aim.split()
             ok = COMPARISONS[compare](ratio, float(factor))
         elif aim.startswith("<= +"):
-            ok = value - limit <= float(aim.split()[1])
+            ok = value - limit <= float(aim.split()[1][1:])
             ratio = value / limit if limit else None
         elif limit:
             ratio = ratio if ratio is not None else value / limit

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 
@@ -47,6 +48,11 @@ class Bench:
 
     def new_path(self, name):
         return self.directory / f"{name}-{next(self.names)}"
+
+    def new_directory(self, name):
+        path = self.new_path(name)
+        path.mkdir()
+        return path
 
     def run(self, name, *arguments):
         """A program of the bench; the JSON objects that it prints, one a line."""
@@ -93,8 +99,7 @@ class Bench:
     @contextlib.contextmanager
     def daemon(self, history=None, copy=False, arguments=(), name="alice", bus=""):
         """A daemon over a history (a copy of it, where it will be written to), or over nothing."""
-        directory = self.new_path("daemon")
-        directory.mkdir()
+        directory = self.new_directory("daemon")
         account = Account(directory, name, arguments=["--log-level", "warning", *arguments])
         account.bus = bus
         if history and copy:
@@ -120,10 +125,10 @@ class Bench:
 
 
 class Account(people.Account):
-    """As in the tests; a daemon that loads the machine may take its time."""
+    """As in the tests, with the time at which it was begun."""
 
     def start(self):
-        self.directory.joinpath("run").mkdir(exist_ok=True)
+        self.began = time.monotonic()
         return super().start()
 
 
