@@ -36,7 +36,7 @@ static const char usage[] =
 	"Usage: chatd-preview [OPTION]... <IMAGE 3>FULL 4>PREVIEW\n"
 	"Turns an image into an upright JPEG without metadata, and its preview.\n\n"
 	"  --quality=N       of the JPEG, 1 to 100 (85)\n"
-	"  --max-bytes=N     of the image (67108864)\n"
+	"  --max-bytes=N     of the image (134217728)\n"
 	"  --max-pixels=N    of the image, decoded (100000000)\n"
 	"  --max-side=N      longest side of FULL in pixels; a larger image is scaled down (4096)\n"
 	"  --preview-side=N  longest side of PREVIEW in pixels (320)\n"

@@ -15,7 +15,7 @@
 /* 0 and NULL mean the default, which stands beside. */
 struct preview_options {
 	const char *helper;    /* path of chatd-preview; no default */
-	int64_t max_bytes;     /* of the input; 64 MiB */
+	int64_t max_bytes;     /* of the input; 128 MiB */
 	int64_t max_pixels;    /* of the input, decoded; 100 million */
 	unsigned max_side;     /* pixels; a larger image is scaled down to that; 4096 */
 	unsigned preview_side; /* pixels; 320 */

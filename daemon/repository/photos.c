@@ -16,6 +16,8 @@
 #include "repository/parts.h"
 
 #define PIECE_SIZE (1u << 20)
+#define SMALL_SIDE 1600
+#define SMALL_QUALITY 75
 
 struct prepared {
 	int fd; /* what the frontend gave */
@@ -221,9 +223,21 @@ static void on_preview(
 	loop_timer_start_us(i->step, 0);
 }
 
+static struct preview_options preview_options(struct repository *r)
+{
+	struct preview_options o = { .helper = r->preview_helper };
+
+	o.original = setting_is(r, "photos.quality", "original");
+	if (setting_is(r, "photos.quality", "small")) {
+		o.max_side = SMALL_SIDE;
+		o.quality = SMALL_QUALITY;
+	}
+	return o;
+}
+
 static void import_next(struct import *i)
 {
-	struct preview_options o = { .helper = i->repository->preview_helper };
+	struct preview_options o = preview_options(i->repository);
 	struct failure f;
 	int e;
 

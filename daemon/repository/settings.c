@@ -11,6 +11,8 @@ static const char *const policies[] = { "always", "foreground", NULL };
 
 static const char *const auto_downloads[] = { "never", "unmetered", "always", NULL };
 
+static const char *const qualities[] = { "small", "normal", "original", NULL };
+
 static const char *const details[] = { "preview", "hidden", "off", NULL };
 
 static const struct setting settings[] = {
@@ -49,6 +51,15 @@ static const struct setting settings[] = {
 		.initial = "preview",
 		.doc = "What notifications of new messages say. preview: who wrote, and how the "
 		       "message begins. hidden: that there is one. off: there are none.",
+	},
+	{
+		.name = "photos.quality",
+		.type = SETTING_CHOICE,
+		.values = qualities,
+		.initial = "normal",
+		.doc = "How photos are sent. small: at most 1600 pixels a side. normal: at most "
+		       "4096. original: in their own size, and an upright JPEG with its own bytes. "
+		       "None carries where it was taken, or other metadata.",
 	},
 	{
 		.name = "retention.media_bytes",
