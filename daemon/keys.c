@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "keys.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
-#include "db/key-box.h"
+#include "keys-internal.h"
 
 #define CREDENTIAL "chatd.key"
 #define CREDENTIAL_MIN 16
@@ -36,23 +34,21 @@ static const char *const files[] = {
 	[KEY_SOURCE_FILE] = "key",
 };
 
-struct keys {
-	char *data_dir, *credentials_dir;
-	enum key_source preferred, source;
-	struct db_key *key;
-	struct lock_state lock;
-};
-
-static int path_of(const struct keys *k, const char *name, char ret[PATH_MAX])
+int keys_path(const struct keys *k, const char *name, char ret[PATH_MAX])
 {
 	return snprintf(ret, PATH_MAX, "%s/%s", k->data_dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int keys_source_path(const struct keys *k, enum key_source source, char ret[PATH_MAX])
+{
+	return keys_path(k, files[source], ret);
 }
 
 static bool exists(const struct keys *k, const char *name)
 {
 	char path[PATH_MAX];
 
-	return path_of(k, name, path) == 0 && access(path, F_OK) == 0;
+	return keys_path(k, name, path) == 0 && access(path, F_OK) == 0;
 }
 
 static enum key_source find_source(const struct keys *k)
@@ -63,11 +59,7 @@ static enum key_source find_source(const struct keys *k)
 	return KEY_SOURCE_NONE;
 }
 
-/* There is no key, for this reason; fills the failure that goes with it. */
-static int lock(struct keys *k, struct failure *f, enum lock_reason reason, const char *format, ...)
-	_printf_(4, 5);
-
-static int lock(struct keys *k, struct failure *f, enum lock_reason reason, const char *format, ...)
+int keys_lock(struct keys *k, struct failure *f, enum lock_reason reason, const char *format, ...)
 {
 	va_list ap;
 
@@ -81,20 +73,21 @@ static int lock(struct keys *k, struct failure *f, enum lock_reason reason, cons
 	return failure_set(f, FAILURE_LOCKED, "%s", k->lock.detail);
 }
 
-static int lock_for(struct keys *k, struct failure *f, int r, const char *what)
+int keys_lock_for(struct keys *k, struct failure *f, int r, const char *what)
 {
 	switch (r) {
 	case -ENOENT:
-		return lock(k, f, LOCK_KEY_MISSING, "%s is not there", what);
+		return keys_lock(k, f, LOCK_KEY_MISSING, "%s is not there", what);
 	case -EKEYREJECTED:
-		return lock(k, f, LOCK_WRONG_KEY, "%s is not the one of this account", what);
+		return keys_lock(k, f, LOCK_WRONG_KEY, "%s is not the one of this account", what);
 	case -EPERM:
-		return lock(k, f, LOCK_KEY_UNREADABLE,
+		return keys_lock(k, f, LOCK_KEY_UNREADABLE,
 			"%s can be read by others; make it private with chmod 600", what);
 	case -EUCLEAN:
-		return lock(k, f, LOCK_KEY_UNREADABLE, "%s is damaged", what);
+		return keys_lock(k, f, LOCK_KEY_UNREADABLE, "%s is damaged", what);
 	default:
-		return lock(k, f, LOCK_KEY_UNREADABLE, "%s cannot be read: %s", what, strerror(-r));
+		return keys_lock(
+			k, f, LOCK_KEY_UNREADABLE, "%s cannot be read: %s", what, strerror(-r));
 	}
 }
 
@@ -114,7 +107,7 @@ static int read_check(const struct keys *k, char ret[2 * CHECK_SIZE + 2])
 {
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
-	int r = path_of(k, CHECK_FILE, path);
+	int r = keys_path(k, CHECK_FILE, path);
 
 	if (r == 0)
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -138,15 +131,14 @@ void keys_confirm(struct keys *k)
 {
 	char check[2 * CHECK_SIZE + 2], path[PATH_MAX];
 
-	if (!k->key || keys_is_confirmed(k) || path_of(k, CHECK_FILE, path) < 0)
+	if (!k->key || keys_is_confirmed(k) || keys_path(k, CHECK_FILE, path) < 0)
 		return;
 	calculate_check(k->key, check);
 	if (db_key_write_private(path, check, strlen(check), true) < 0)
 		log_debug("the key's check cannot be stored");
 }
 
-/* A key has been found. One that is known to be another account's is none. */
-static int adopt(struct keys *k, struct db_key *key, struct failure *f)
+int keys_adopt(struct keys *k, struct db_key *key, struct failure *f)
 {
 	char known[2 * CHECK_SIZE + 2];
 
@@ -165,7 +157,7 @@ void keys_refuse(struct keys *k)
 	struct failure f;
 
 	k->key = db_key_free(k->key);
-	lock(k, &f, LOCK_WRONG_KEY,
+	keys_lock(k, &f, LOCK_WRONG_KEY,
 		"the key does not fit the database, or the database is damaged; nothing was "
 		"changed");
 }
@@ -207,46 +199,46 @@ static int fetch_from_credential(struct keys *k, struct failure *f)
 	int r = read_credential(k, &secret, &size);
 
 	if (r < 0)
-		return lock_for(k, f, r, "the credential " CREDENTIAL);
-	r = path_of(k, files[KEY_SOURCE_CREDENTIAL], path);
+		return keys_lock_for(k, f, r, "the credential " CREDENTIAL);
+	r = keys_path(k, files[KEY_SOURCE_CREDENTIAL], path);
 	r = r < 0 ? r : key_box_read(path, KEY_BOX_SECRET, secret, size, &key);
 	sodium_free(secret);
 	if (r == -EKEYREJECTED)
-		return lock_for(k, f, r, "the credential " CREDENTIAL);
-	return r < 0 ? lock_for(k, f, r, path) : adopt(k, key, f);
+		return keys_lock_for(k, f, r, "the credential " CREDENTIAL);
+	return r < 0 ? keys_lock_for(k, f, r, path) : keys_adopt(k, key, f);
 }
 
 static int fetch_by_passphrase(struct keys *k, const char *passphrase, struct failure *f)
 {
 	struct db_key *key = NULL;
 	char path[PATH_MAX];
-	int r = path_of(k, files[KEY_SOURCE_PASSPHRASE], path);
+	int r = keys_path(k, files[KEY_SOURCE_PASSPHRASE], path);
 
 	if (!passphrase)
-		return lock(k, f, LOCK_PASSPHRASE,
+		return keys_lock(k, f, LOCK_PASSPHRASE,
 			"the account's passphrase is needed; use 'chatctl unlock'");
 	r = r < 0 ? r
 		  : key_box_read(path, KEY_BOX_PASSPHRASE, passphrase, strlen(passphrase), &key);
 	if (r == -EKEYREJECTED)
 		return failure_set(f, FAILURE_DENIED, "this is not the passphrase");
-	return r < 0 ? lock_for(k, f, r, path) : adopt(k, key, f);
+	return r < 0 ? keys_lock_for(k, f, r, path) : keys_adopt(k, key, f);
 }
 
 static int fetch_from_file(struct keys *k, struct failure *f)
 {
 	struct db_key *key = NULL;
 	char path[PATH_MAX];
-	int r = path_of(k, files[KEY_SOURCE_FILE], path);
+	int r = keys_path(k, files[KEY_SOURCE_FILE], path);
 
 	r = r < 0 ? r : db_key_read_file(path, &key);
-	return r < 0 ? lock_for(k, f, r, path) : adopt(k, key, f);
+	return r < 0 ? keys_lock_for(k, f, r, path) : keys_adopt(k, key, f);
 }
 
 static int wrap(
 	struct keys *k, enum key_source to, enum key_box_kind kind, const void *secret, size_t size)
 {
 	char path[PATH_MAX];
-	int r = path_of(k, files[to], path);
+	int r = keys_path(k, files[to], path);
 
 	return r < 0 ? r : key_box_write(path, kind, secret, size, k->key, NULL);
 }
@@ -267,19 +259,18 @@ static int put_into_credential(struct keys *k)
 static int put_into_file(struct keys *k)
 {
 	char path[PATH_MAX];
-	int r = path_of(k, files[KEY_SOURCE_FILE], path);
+	int r = keys_path(k, files[KEY_SOURCE_FILE], path);
 
 	r = r < 0 ? r : db_key_write_file(path, k->key);
 	return r == -EEXIST ? 0 : r;
 }
 
-/* The key is at `to`, on the disk: the other sources go, and what the Secret Service kept. */
-static void leave_others(struct keys *k, enum key_source to)
+void keys_leave_others(struct keys *k, enum key_source to)
 {
 	char path[PATH_MAX];
 
 	for (unsigned i = KEY_SOURCE_CREDENTIAL; i <= KEY_SOURCE_FILE; i++)
-		if (i != to && path_of(k, files[i], path) == 0)
+		if (i != to && keys_path(k, files[i], path) == 0)
 			unlink(path);
 	k->source = to;
 }
@@ -309,26 +300,28 @@ static int put(struct keys *k, enum key_source to, const char *passphrase, struc
 	case KEY_SOURCE_FILE:
 		r = put_into_file(k);
 		break;
-	case KEY_SOURCE_SECRET_SERVICE: /* takes longer: see put_into_keyring */
+	case KEY_SOURCE_SECRET_SERVICE: /* takes longer: see keyring_put */
 	case KEY_SOURCE_NONE:
 		break;
 	}
 	if (r < 0)
 		return fail_put(f, r, to);
-	leave_others(k, to);
+	keyring_note_old(k);
+	keys_leave_others(k, to);
+	keyring_drop_old(k);
 	return 0;
 }
 
 /* The first run of an account makes its key. */
 static int make_key(struct keys *k, struct failure *f)
 {
-	enum key_source to = k->preferred;
+	enum key_source to = KEY_SOURCE_FILE;
 	int r;
 
 	if (exists(k, "chat.db"))
-		return lock(
+		return keys_lock(
 			k, f, LOCK_KEY_MISSING, "%s has a database and no key to it", k->data_dir);
-	if (to == KEY_SOURCE_NONE && k->credentials_dir) {
+	if (k->credentials_dir) {
 		uint8_t *secret;
 		size_t size;
 
@@ -343,7 +336,7 @@ static int make_key(struct keys *k, struct failure *f)
 	k->key = db_key_generate();
 	if (!k->key)
 		return failure_from_errno(f, -ENOMEM);
-	r = put(k, to == KEY_SOURCE_NONE ? KEY_SOURCE_FILE : to, NULL, f);
+	r = put(k, to, NULL, f);
 	if (r < 0)
 		k->key = db_key_free(k->key);
 	return r;
@@ -366,12 +359,16 @@ static int fetch_now(struct keys *k, const char *passphrase, struct failure *f)
 	return failure_from_errno(f, -EOPNOTSUPP);
 }
 
-void keys_fetch(struct keys *k, const char *passphrase, keys_fn fn, void *userdata)
+void keys_fetch(struct keys *k, const char *passphrase, bool may_ask, keys_fn fn, void *userdata)
 {
 	struct failure f;
 	int r;
 
 	k->source = find_source(k);
+	if (k->source == KEY_SOURCE_SECRET_SERVICE) {
+		keyring_fetch(k, may_ask, fn, userdata);
+		return;
+	}
 	r = fetch_now(k, passphrase, &f);
 	fn(userdata, r < 0 ? &f : NULL);
 }
@@ -380,10 +377,13 @@ void keys_move(
 	struct keys *k, enum key_source to, const char *passphrase, keys_fn fn, void *userdata)
 {
 	struct failure f;
-	int r = put(k, to, passphrase, &f);
+	int r;
 
-	if (r == 0)
-		log_notice("the key comes from another place now: %s", key_source_to_string(to));
+	if (to == KEY_SOURCE_SECRET_SERVICE) {
+		keyring_put(k, fn, userdata);
+		return;
+	}
+	r = put(k, to, passphrase, &f);
 	fn(userdata, r < 0 ? &f : NULL);
 }
 
@@ -400,7 +400,13 @@ void keys_forget(struct keys *k)
 	if (k->source == KEY_SOURCE_PASSPHRASE)
 		fetch_by_passphrase(k, NULL, &f);
 	else
-		lock(k, &f, LOCK_ASKED, "it was locked on request; use 'chatctl unlock'");
+		keys_lock(k, &f, LOCK_ASKED, "it was locked on request; use 'chatctl unlock'");
+}
+
+void keys_set_retry(struct keys *k, void (*fn)(void *userdata), void *userdata)
+{
+	k->retry_fn = fn;
+	k->retry_userdata = userdata;
 }
 
 enum key_source keys_source(const struct keys *k)
@@ -472,7 +478,7 @@ int keys_make_recovery(struct keys *k, char ret[KEYS_RECOVERY_SIZE], struct fail
 {
 	uint8_t bytes[RECOVERY_BYTES];
 	char path[PATH_MAX];
-	int r = path_of(k, RECOVERY_FILE, path);
+	int r = keys_path(k, RECOVERY_FILE, path);
 
 	randombytes_buf(bytes, sizeof(bytes));
 	r = r < 0 ? r : key_box_write(path, KEY_BOX_RECOVERY, bytes, sizeof(bytes), k->key, NULL);
@@ -487,7 +493,7 @@ int keys_recover(struct keys *k, const char *recovery_key, struct failure *f)
 	uint8_t bytes[RECOVERY_BYTES];
 	struct db_key *key = NULL;
 	char path[PATH_MAX];
-	int r = path_of(k, RECOVERY_FILE, path);
+	int r = keys_path(k, RECOVERY_FILE, path);
 
 	if (r == 0)
 		r = unspell(recovery_key, bytes) ? 0 : -EKEYREJECTED;
@@ -497,7 +503,7 @@ int keys_recover(struct keys *k, const char *recovery_key, struct failure *f)
 		return failure_set(f, FAILURE_DENIED, "this is not the recovery key");
 	if (r == -ENOENT)
 		return failure_set(f, FAILURE_NOT_FOUND, "no recovery key was made");
-	return r < 0 ? failure_from_errno(f, r) : adopt(k, key, f);
+	return r < 0 ? failure_from_errno(f, r) : keys_adopt(k, key, f);
 }
 
 int keys_new(const struct keys_options *o, struct keys **ret)
@@ -508,7 +514,10 @@ int keys_new(const struct keys_options *o, struct keys **ret)
 		return -ENOMEM;
 	if (o->credentials_dir && !(k->credentials_dir = strdup(o->credentials_dir)))
 		return -ENOMEM;
-	k->preferred = o->preferred;
+	if (!(k->account = strdup(o->account)) ||
+		(o->bus_address && !(k->bus_address = strdup(o->bus_address))))
+		return -ENOMEM;
+	k->loop = o->loop;
 	*ret = TAKE_PTR(k);
 	return 0;
 }
@@ -517,8 +526,11 @@ struct keys *keys_free(struct keys *k)
 {
 	if (!k)
 		return NULL;
+	keyring_done(k);
 	db_key_free(k->key);
 	free(k->data_dir);
+	free(k->account);
+	free(k->bus_address);
 	free(k->credentials_dir);
 	free(k);
 	return NULL;

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "base/cleanup.h"
+#include "base/event-loop.h"
 #include "db/key.h"
 #include "model/failure.h"
 #include "model/lock.h"
@@ -24,15 +25,17 @@
 struct keys;
 
 struct keys_options {
+	struct event_loop *loop;
 	const char *data_dir;
+	const char *account;         /* for people: the keyring shows it */
 	const char *credentials_dir; /* of the service manager's; NULL: none */
-	enum key_source preferred;   /* for a new account's key; NONE: a credential, else a file */
+	const char *bus_address;     /* of the session's bus; NULL: none */
 };
 
 /* Strings are copied. -ENOMEM. */
 int keys_new(const struct keys_options *o, struct keys **ret);
 
-/* Wipes the key. Takes NULL, returns NULL. */
+/* Wipes the key; no callback comes any more. Takes NULL, returns NULL. */
 struct keys *keys_free(struct keys *k);
 DEFINE_CLEANUP(struct keys *, keys_free)
 
@@ -41,10 +44,11 @@ typedef void (*keys_fn)(void *userdata, const struct failure *failure);
 
 /*
  * Gets the key into memory. A new account's is made. `passphrase`: NULL where none is given.
+ * `may_ask`: the Secret Service may open a window to be unlocked in.
  * Failures: LOCKED (why, says
  * keys_explain), DENIED (a wrong passphrase), BUSY, STORAGE_FULL.
  */
-void keys_fetch(struct keys *k, const char *passphrase, keys_fn fn, void *userdata);
+void keys_fetch(struct keys *k, const char *passphrase, bool may_ask, keys_fn fn, void *userdata);
 
 /* The same by the recovery key. DENIED, NOT_FOUND: there is none. */
 int keys_recover(struct keys *k, const char *recovery_key, struct failure *ret_failure);
@@ -81,3 +85,9 @@ enum key_source keys_source(const struct keys *k);
 
 /* Why there is no key, `locked` included. */
 const struct lock_state *keys_explain(const struct keys *k);
+
+/*
+ * Told when the Secret Service, for which keys_fetch failed, may be asked with more success: it
+ * has come, or was unlocked by somebody else.
+ */
+void keys_set_retry(struct keys *k, void (*fn)(void *userdata), void *userdata);

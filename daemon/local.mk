@@ -14,6 +14,8 @@ include daemon/preview/local.mk
 noinst_LTLIBRARIES += libchatd-core.la
 libchatd_core_la_SOURCES = \
 	daemon/keys.c daemon/keys.h \
+	daemon/keys-internal.h \
+	daemon/keys-keyring.c \
 	daemon/manager-account.c \
 	daemon/manager-internal.h \
 	daemon/manager-lock.c \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* chatd: options, and what must be said to the kernel before there are secrets in memory. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -147,12 +148,25 @@ static int parse(struct config *c, int argc, char **argv)
 	return status;
 }
 
+/* Of a dump that is made all the same, by root or a debugger, none of the memory is part. */
+static void leave_memory_out_of_dumps(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		log_debug("the kernel's filter of core dumps cannot be set");
+}
+
 /*
  * No core dump and no debugger's look at the keys; the leak checker of test builds needs the
  * latter.
  */
 static void guard_memory(void)
 {
+	const struct rlimit none = { 0 };
+
+	leave_memory_out_of_dumps();
+	setrlimit(RLIMIT_CORE, &none);
 #ifndef __SANITIZE_ADDRESS__
 	prctl(PR_SET_DUMPABLE, 0);
 #endif

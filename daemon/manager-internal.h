@@ -31,7 +31,7 @@ struct manager {
 	struct service *service;
 	struct repository *repository;
 	struct desktop *desktop; /* NULL where there is no bus, too */
-	char why_not[256]; /* it could not be opened, where an errno does not say it */
+	char why_not[256];       /* it could not be opened, where an errno does not say it */
 
 	/* What a frontend has asked for, while it is being done. */
 	repository_done_fn done_fn;

@@ -21,38 +21,6 @@ static int open_or_lock(struct manager *m)
 	return r;
 }
 
-struct first_fetch {
-	bool done;
-	struct failure failure; /* with a detail, if it failed */
-};
-
-static void on_first_fetch(void *userdata, const struct failure *f)
-{
-	struct first_fetch *first = userdata;
-
-	first->done = true;
-	if (f)
-		first->failure = *f;
-}
-
-int manager_unlock_at_start(struct manager *m)
-{
-	struct first_fetch first = { 0 };
-
-	if (!m->keys)
-		return manager_open_account(m);
-	keys_fetch(m->keys, NULL, on_first_fetch, &first);
-	if (keys_get(m->keys))
-		return open_or_lock(m);
-	if (first.failure.kind == FAILURE_LOCKED) {
-		log_notice("the account is locked: %s", first.failure.detail);
-		manager_close_account(m, keys_explain(m->keys));
-		return 0;
-	}
-	snprintf(m->why_not, sizeof(m->why_not), "%s", first.failure.detail);
-	return first.failure.kind == FAILURE_STORAGE_FULL ? -ENOSPC : -EIO;
-}
-
 /* One thing at a time; what follows ends in finish(). */
 static bool begin(struct manager *m, repository_done_fn fn, void *userdata)
 {
@@ -121,7 +89,7 @@ static void unlock(void *userdata, const char *passphrase, const char *recovery_
 		r = keys_recover(m->keys, recovery_key, &f);
 		on_key(m, r < 0 ? &f : NULL);
 	} else {
-		keys_fetch(m->keys, passphrase, on_key, m);
+		keys_fetch(m->keys, passphrase, true, on_key, m);
 	}
 }
 
@@ -179,6 +147,56 @@ static void make_recovery_key(void *userdata, repository_id_fn fn, void *fn_user
 	else
 		fn(fn_userdata, NULL, text);
 	sodium_memzero(text, sizeof(text));
+}
+
+static void ignore(void *userdata, const struct failure *f)
+{
+}
+
+/* Nobody has asked: the keyring was unlocked by somebody else, or has just come. */
+static void on_retry(void *userdata)
+{
+	struct manager *m = userdata;
+
+	if (m->store || m->done_fn)
+		return;
+	m->done_fn = ignore;
+	keys_fetch(m->keys, NULL, false, on_key, m);
+}
+
+struct first_fetch {
+	bool done;
+	struct failure failure; /* with a detail, if it failed */
+};
+
+static void on_first_fetch(void *userdata, const struct failure *f)
+{
+	struct first_fetch *first = userdata;
+
+	first->done = true;
+	if (f)
+		first->failure = *f;
+}
+
+int manager_unlock_at_start(struct manager *m)
+{
+	struct first_fetch first = { 0 };
+
+	if (!m->keys)
+		return manager_open_account(m);
+	keys_fetch(m->keys, NULL, false, on_first_fetch, &first);
+	while (!first.done)
+		event_loop_turn(m->loop, true);
+	keys_set_retry(m->keys, on_retry, m);
+	if (keys_get(m->keys))
+		return open_or_lock(m);
+	if (first.failure.kind == FAILURE_LOCKED) {
+		log_notice("the account is locked: %s", first.failure.detail);
+		manager_close_account(m, keys_explain(m->keys));
+		return 0;
+	}
+	snprintf(m->why_not, sizeof(m->why_not), "%s", first.failure.detail);
+	return first.failure.kind == FAILURE_STORAGE_FULL ? -ENOSPC : -EIO;
 }
 
 const struct ipc_account_ops manager_account_ops = {

@@ -99,7 +99,11 @@ static void on_reload(void *userdata)
 
 static int build_keys(struct manager *m)
 {
+	_cleanup_free_ char *bus = bus_address_session();
 	const struct keys_options o = {
+		.loop = m->loop,
+		.account = m->config.account,
+		.bus_address = bus,
 		.data_dir = m->config.data_dir,
 		.credentials_dir = getenv("CREDENTIALS_DIRECTORY"),
 	};

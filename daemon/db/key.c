@@ -98,6 +98,11 @@ int db_key_write_private(const char *path, const void *bytes, size_t size, bool 
 	return r < 0 ? r : sync_directory_of(path);
 }
 
+int db_key_move_private(const char *from, const char *to)
+{
+	return rename(from, to) < 0 ? -errno : sync_directory_of(to);
+}
+
 int db_key_write_file(const char *path, const struct db_key *k)
 {
 	char line[HEX_SIZE + 2];

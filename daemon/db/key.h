@@ -46,6 +46,9 @@ int db_key_write_file(const char *path, const struct db_key *k);
  */
 int db_key_write_private(const char *path, const void *bytes, size_t size, bool replaces);
 
+/* The same with what is in another such file, which goes. */
+int db_key_move_private(const char *from, const char *to);
+
 /*
  * The form in which SQLCipher takes a raw key, so that nothing is derived at open: x'hex'. The
  * caller wipes it.

@@ -296,6 +296,47 @@ def test_chatctl_locks_and_unlocks(people):
     assert chatctl(alice, "chats").returncode == 0
 
 
+def scan(pid, needles):
+    """Which of them the memory of a process holds, for who may read it."""
+    found = set()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, mode = line.split()[:2]
+            start, end = (int(n, 16) for n in span.split("-"))
+            if mode.startswith("rw") and end - start < 1 << 30:
+                try:
+                    memory.seek(start)
+                    held = memory.read(end - start)
+                except (OSError, ValueError):
+                    continue
+                found |= {n for n in needles if n in held}
+    return found
+
+
+@pytest.mark.skipif(not shutil.which("gcore"), reason="gdb is not installed")
+def test_an_image_of_the_memory_does_not_hold_the_key(people, tmp_path):
+    alice, _ = talk(people)
+    text = (alice.data / "key").read_text().strip()
+    needles = {bytes.fromhex(text), text.encode()}
+    pid = alice.process.pid
+    try:
+        assert scan(pid, needles), "the key is not found where it must be"
+        readable = True
+    except PermissionError:
+        readable = False  # better still
+    image = tmp_path / "image"
+    subprocess.run(["gcore", "-o", image, str(pid)], capture_output=True, timeout=100, check=False)
+    images = list(tmp_path.glob("image.*"))
+    assert bool(images) == readable
+    for path in images:
+        held = path.read_bytes()
+        assert b"chatd" in held and not [n for n in needles if n in held]
+    alice.call("account.lock")
+    assert not readable or not scan(pid, needles)
+    alice.call("account.unlock")
+    assert alice.texts("bob") == ["before"]
+
+
 def test_every_method_of_the_key_was_seen(contract):
     """Runs behind the others: each had a good answer, and all were as described."""
     assert {"account.lock", "account.make_recovery_key", "account.set_key_source",
