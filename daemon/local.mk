@@ -17,6 +17,7 @@ libchatd_core_la_SOURCES = \
 	daemon/keys-internal.h \
 	daemon/keys-keyring.c \
 	daemon/manager-account.c \
+	daemon/manager-desktop.c \
 	daemon/manager-internal.h \
 	daemon/manager-lock.c \
 	daemon/manager.c daemon/manager.h \

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/bus-link.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "manager-internal.h"
@@ -77,27 +76,6 @@ static int open_repository(struct manager *m)
 	return repository_new(&o, &m->repository);
 }
 
-static int open_desktop(struct manager *m)
-{
-	_cleanup_free_ char *session = m->config.serves_bus ? bus_address_session() : NULL;
-	struct desktop_options o = {
-		.loop = m->loop,
-		.session_bus = session,
-		.notice_actions = &repository_notice_actions,
-		.userdata = m->repository,
-	};
-	int r;
-
-	if (!session)
-		return 0;
-	randombytes_buf(&o.seed, sizeof(o.seed));
-	r = desktop_new(&o, &m->desktop);
-	if (r == 0)
-		repository_set_notice_sink(
-			m->repository, desktop_notice_sink, desktop_notices(m->desktop));
-	return r;
-}
-
 static void on_commit(void *userdata, int error)
 {
 	struct manager *m = userdata;
@@ -127,7 +105,7 @@ int manager_open_account(struct manager *m)
 	r = open_store(m);
 	r = r < 0 ? r : open_service(m);
 	r = r < 0 ? r : open_repository(m);
-	r = r < 0 ? r : open_desktop(m);
+	r = r < 0 ? r : manager_open_desktop(m);
 	if (r < 0) {
 		free_account(m);
 		return r;

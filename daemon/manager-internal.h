@@ -30,8 +30,10 @@ struct manager {
 	struct store *store;
 	struct service *service;
 	struct repository *repository;
-	struct desktop *desktop; /* NULL where there is no bus, too */
-	char why_not[256];       /* it could not be opened, where an errno does not say it */
+	struct desktop *desktop;
+	void (*slept)(void *userdata); /* to be told when the machine may sleep */
+	void *slept_userdata;
+	char why_not[256]; /* it could not be opened, where an errno does not say it */
 
 	/* What a frontend has asked for, while it is being done. */
 	repository_done_fn done_fn;
@@ -41,6 +43,9 @@ struct manager {
 
 /* Opens the databases with the key in memory, and what works on them. Undone on failure. */
 int manager_open_account(struct manager *m);
+
+/* The part of that which speaks to the desktop and follows the machine; freed with desktop_free. */
+int manager_open_desktop(struct manager *m);
 
 /* Ends the session and closes the databases; says why to whoever wants to know. */
 void manager_close_account(struct manager *m, const struct lock_state *why);

@@ -5,13 +5,17 @@
 #include <stdlib.h>
 
 #include "base/bus-link.h"
+#include "desktop/network.h"
 #include "desktop/notifications.h"
+#include "desktop/sleep.h"
 
 #define DRAIN_MS 200
 
 struct desktop {
-	struct bus_link *session;
+	struct bus_link *session, *system;
 	struct notifications *notifications;
+	struct network *network;
+	struct sleep_watch *sleep;
 };
 
 const struct notice_sink *const desktop_notice_sink = &notifications_sink;
@@ -40,6 +44,27 @@ static const struct bus_link_ops session_ops = {
 	.down = on_session_down,
 };
 
+static void on_system_up(void *userdata, sd_bus *bus)
+{
+	struct desktop *d = userdata;
+
+	network_attach(d->network, d->system, bus);
+	sleep_watch_attach(d->sleep, d->system, bus);
+}
+
+static void on_system_down(void *userdata, int error)
+{
+	struct desktop *d = userdata;
+
+	network_attach(d->network, NULL, NULL);
+	sleep_watch_attach(d->sleep, NULL, NULL);
+}
+
+static const struct bus_link_ops system_ops = {
+	.up = on_system_up,
+	.down = on_system_down,
+};
+
 int desktop_new(const struct desktop_options *o, struct desktop **ret)
 {
 	_cleanup_(desktop_freep) struct desktop *d = calloc(1, sizeof(*d));
@@ -47,11 +72,15 @@ int desktop_new(const struct desktop_options *o, struct desktop **ret)
 
 	if (!d)
 		return -ENOMEM;
-	d->notifications = notifications_new(o->loop, o->notice_actions, o->userdata);
-	if (!d->notifications)
+	d->notifications = notifications_new(o->loop, o->notice_actions, o->notice_userdata);
+	d->network = network_new(o->surroundings, o->surroundings_userdata);
+	d->sleep = sleep_watch_new(o->surroundings, o->surroundings_userdata);
+	if (!d->notifications || !d->network || !d->sleep)
 		return -ENOMEM;
 	if (o->session_bus)
 		r = bus_link_new(o->loop, o->session_bus, o->seed, &session_ops, d, &d->session);
+	if (r == 0 && o->system_bus)
+		r = bus_link_new(o->loop, o->system_bus, o->seed + 1, &system_ops, d, &d->system);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(d);
@@ -67,7 +96,10 @@ struct desktop *desktop_free(struct desktop *d)
 		bus_link_drain(d->session, DRAIN_MS);
 	}
 	bus_link_free(d->session);
+	bus_link_free(d->system);
 	notifications_free(d->notifications);
+	network_free(d->network);
+	sleep_watch_free(d->sleep);
 	free(d);
 	return NULL;
 }

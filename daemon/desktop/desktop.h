@@ -10,15 +10,19 @@
 #include "base/cleanup.h"
 #include "base/event-loop.h"
 #include "repository/notice.h"
+#include "repository/surroundings.h"
 
 struct desktop;
 
 struct desktop_options {
 	struct event_loop *loop;
-	const char *session_bus;                     /* its address; NULL: none is used */
-	uint64_t seed;                               /* of the jitter */
-	const struct notice_actions *notice_actions; /* these get `userdata` */
-	void *userdata;
+	const char *session_bus; /* the buses' addresses; NULL: that one is not used */
+	const char *system_bus;
+	uint64_t seed; /* of the jitter */
+	const struct notice_actions *notice_actions;
+	void *notice_userdata; /* these get it */
+	const struct surroundings *surroundings;
+	void *surroundings_userdata;
 };
 
 /* Pointers are borrowed until desktop_free, tables static. -ENOMEM. */

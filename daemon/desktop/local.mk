@@ -4,8 +4,10 @@ libchatd_desktop_la_SOURCES = \
 	daemon/desktop/bubble-text.c daemon/desktop/bubble-text.h \
 	daemon/desktop/bubbles.c daemon/desktop/bubbles.h \
 	daemon/desktop/desktop.c daemon/desktop/desktop.h \
+	daemon/desktop/network.c daemon/desktop/network.h \
 	daemon/desktop/notifications.c daemon/desktop/notifications.h \
-	daemon/desktop/secret-service.c daemon/desktop/secret-service.h
+	daemon/desktop/secret-service.c daemon/desktop/secret-service.h \
+	daemon/desktop/sleep.c daemon/desktop/sleep.h
 libchatd_desktop_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS)
 libchatd_desktop_la_LIBADD = $(SODIUM_LIBS) $(SYSTEMD_LIBS)
 

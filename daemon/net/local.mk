@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LTLIBRARIES += libchatd-net.la
 libchatd_net_la_SOURCES = \
+	daemon/net/heartbeat.c daemon/net/heartbeat.h \
 	daemon/net/http-client.c daemon/net/http-client.h \
 	daemon/net/proxy.c daemon/net/proxy.h \
 	daemon/net/url.c daemon/net/url.h \

@@ -20,6 +20,7 @@ struct ws_client {
 	struct ws_link *link;    /* open or opening */
 	struct ws_link *parting; /* over, but the owner may send a last word */
 	uint64_t last_id;
+	uint64_t parting_id; /* of one that is being closed; 0: none */
 	unsigned interval_s, timeout_s;
 	bool open;
 	bool delivering;
@@ -57,9 +58,19 @@ static void deliver_end(struct ws_client *c, const struct ws_event *e)
 	end_parting(c);
 }
 
+static void note_parted(struct ws_client *c, const struct ws_event *e)
+{
+	if (e->type != WS_EVENT_CLOSED || e->link_id != c->parting_id)
+		return;
+	c->parting_id = 0;
+	if (c->events->on_parted)
+		c->events->on_parted(c->userdata);
+}
+
 static void deliver(struct ws_client *c, const struct ws_event *e)
 {
-	if (!c->link || c->link->id != e->link_id)
+	note_parted(c, e);
+	if (c->freed || !c->link || c->link->id != e->link_id)
 		return;
 	switch (e->type) {
 	case WS_EVENT_OPEN:
@@ -138,7 +149,20 @@ void ws_client_close(struct ws_client *c)
 	end_parting(c);
 	if (c->link)
 		ws_link_close(c->link);
+	if (c->open)
+		c->parting_id = c->link->id;
 	drop_link(c);
+}
+
+void ws_client_probe(struct ws_client *c)
+{
+	if (c->open)
+		ws_link_probe(c->link);
+}
+
+bool ws_client_is_parting(const struct ws_client *c)
+{
+	return c->parting_id != 0;
 }
 
 struct ws_client *ws_client_new(

@@ -44,6 +44,8 @@ struct ws_client_events {
 	 * returns, for a word of parting.
 	 */
 	void (*on_closed)(void *userdata, const struct ws_end *end);
+	/* What ws_client_close began on an open connection is through. May be NULL. */
+	void (*on_parted)(void *userdata);
 };
 
 /*
@@ -87,10 +89,20 @@ int ws_client_send(struct ws_client *c, const char *data, size_t len);
 
 /*
  * After `interval_s` in which nothing was received a ping is sent (what is only sent proves
- * nothing); when then nothing is received in `timeout_s`, the connection ends with WS_NO_PONG. 0
- * turns it off, as at the start. Holds for the present connection and later ones.
+ * nothing); when then nothing is received in `timeout_s`, the connection ends with WS_NO_PONG. The
+ * interval grows while it proves good, as heartbeat.h says; 0 turns it off, as at the start. Holds
+ * for the present connection and later ones.
  */
 void ws_client_set_heartbeat(struct ws_client *c, unsigned interval_s, unsigned timeout_s);
+
+/*
+ * The network is another one: sends a ping now, with little patience, and forgets what was learnt
+ * of intervals. No effect without a heartbeat or a connection that is open.
+ */
+void ws_client_probe(struct ws_client *c);
+
+/* True from the closing of an open connection until on_parted. */
+bool ws_client_is_parting(const struct ws_client *c);
 
 /*
  * What is queued still goes out, then the close handshake, both for at most 2 s; a connect

@@ -14,10 +14,12 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/heartbeat.h"
 #include "net/ws-client.h"
 #include "net/ws-worker.h"
 
 #define CONNECT_TIMEOUT_S 20
+#define PROBE_TIMEOUT_S 5
 #define CLOSE_TIMEOUT_MS 2000
 #define QUIT_TIMEOUT_MS 500
 #define FRAMES_PER_TURN 64
@@ -47,9 +49,11 @@ struct run {
 	bool close_sent;
 	bool done;
 	bool ping_due;
-	unsigned interval_s, timeout_s;
-	uint64_t received_at; /* last time, in us; of anything */
-	uint64_t pinged_at;   /* 0: no ping is unanswered */
+	bool probing; /* the ping that is unanswered came of an order, not of silence */
+	unsigned base_s, timeout_s; /* as ordered last */
+	struct heartbeat *beat;     /* the worker's: it outlives the connection */
+	uint64_t received_at;       /* last time, in us; of anything */
+	uint64_t pinged_at;         /* 0: no ping is unanswered */
 };
 
 static void end(struct run *r)
@@ -79,36 +83,59 @@ static void on_deadline(lws_sorted_usec_list_t *sul)
 	end(lws_container_of(sul, struct run, deadline));
 }
 
+static void on_heartbeat(lws_sorted_usec_list_t *sul);
+
 static void schedule(struct run *r, lws_sorted_usec_list_t *sul, sul_cb_t fn, uint64_t us)
 {
 	lws_sul_schedule(r->context, 0, sul, fn, (lws_usec_t)(us ? us : 1));
 }
 
+static uint64_t patience_us(const struct run *r)
+{
+	return (uint64_t)(r->probing ? PROBE_TIMEOUT_S : r->timeout_s) * 1000000;
+}
+
+static unsigned silent_s(const struct run *r)
+{
+	return (unsigned)((clock_monotonic_us() - r->received_at) / 1000000);
+}
+
+static void give_up(struct run *r)
+{
+	if (!r->probing)
+		heartbeat_lost(r->beat, r->beat->interval_s);
+	report(r, WS_NO_PONG, "the server does not answer");
+	end(r);
+}
+
+static void ping(struct run *r, bool probing)
+{
+	r->probing = probing;
+	r->ping_due = true;
+	r->pinged_at = clock_monotonic_us();
+	lws_callback_on_writable(r->wsi);
+	lws_sul_cancel(&r->heartbeat);
+	schedule(r, &r->heartbeat, on_heartbeat, patience_us(r));
+}
+
 static void on_heartbeat(lws_sorted_usec_list_t *sul)
 {
 	struct run *r = lws_container_of(sul, struct run, heartbeat);
-	uint64_t now = clock_monotonic_us();
-	uint64_t interval = (uint64_t)r->interval_s * 1000000;
-	uint64_t timeout = (uint64_t)r->timeout_s * 1000000;
+	uint64_t now = clock_monotonic_us(), interval;
 
 	if (r->pinged_at && r->received_at < r->pinged_at) {
-		if (now - r->pinged_at >= timeout) {
-			report(r, WS_NO_PONG, "the server does not answer");
-			end(r);
-			return;
-		}
-		schedule(r, sul, on_heartbeat, r->pinged_at + timeout - now);
+		if (now - r->pinged_at >= patience_us(r))
+			give_up(r);
+		else
+			schedule(r, sul, on_heartbeat, r->pinged_at + patience_us(r) - now);
 		return;
 	}
 	r->pinged_at = 0;
-	if (now - r->received_at < interval) {
+	interval = (uint64_t)r->beat->interval_s * 1000000;
+	if (now - r->received_at < interval)
 		schedule(r, sul, on_heartbeat, r->received_at + interval - now);
-		return;
-	}
-	r->ping_due = true;
-	r->pinged_at = now;
-	lws_callback_on_writable(r->wsi);
-	schedule(r, sul, on_heartbeat, timeout);
+	else
+		ping(r, false);
 }
 
 /* While this side does not read, silence says nothing of the peer. */
@@ -117,8 +144,21 @@ static void restart_heartbeat(struct run *r)
 	lws_sul_cancel(&r->heartbeat);
 	r->received_at = clock_monotonic_us();
 	r->pinged_at = 0;
-	if (r->interval_s && r->reading && !r->closing)
-		schedule(r, &r->heartbeat, on_heartbeat, (uint64_t)r->interval_s * 1000000);
+	if (r->base_s && r->reading && !r->closing)
+		schedule(r, &r->heartbeat, on_heartbeat, (uint64_t)r->beat->interval_s * 1000000);
+}
+
+/* An answered ping needs no timer to look after it: the next is of the next silence. */
+static void on_pong(struct run *r)
+{
+	bool answered = r->pinged_at && !r->ping_due;
+
+	r->received_at = clock_monotonic_us();
+	if (!answered)
+		return;
+	if (!r->probing)
+		heartbeat_answered(r->beat);
+	restart_heartbeat(r);
 }
 
 static void set_reading(struct run *r, bool reading)
@@ -144,6 +184,14 @@ static void begin_close(struct run *r, bool quit)
 	lws_callback_on_writable(r->wsi);
 }
 
+/* Asked for since the network is another one. */
+static void probe(struct run *r)
+{
+	heartbeat_forget(r->beat);
+	if (r->base_s && r->reading && !r->pinged_at)
+		ping(r, true);
+}
+
 static void follow_orders(struct run *r)
 {
 	struct ws_orders o = ws_link_get_orders(r->link);
@@ -155,11 +203,15 @@ static void follow_orders(struct run *r)
 		begin_close(r, o.quit);
 	if (!r->established || !r->wsi || r->closing)
 		return;
-	if (o.interval_s != r->interval_s || o.timeout_s != r->timeout_s) {
-		r->interval_s = o.interval_s;
+	if (o.interval_s != r->base_s || o.timeout_s != r->timeout_s) {
+		r->base_s = o.interval_s;
 		r->timeout_s = o.timeout_s;
+		if (o.interval_s)
+			heartbeat_set_base(r->beat, o.interval_s);
 		restart_heartbeat(r);
 	}
+	if (o.probe)
+		probe(r);
 	if (o.may_read && !r->reading && !r->refused)
 		set_reading(r, true);
 	if (o.has_frames)
@@ -340,6 +392,8 @@ static void on_failure(struct run *r, const char *why, size_t len)
 static void on_gone(struct run *r)
 {
 	r->wsi = NULL;
+	if (r->base_s && !r->closing && silent_s(r) >= r->base_s)
+		heartbeat_lost(r->beat, silent_s(r));
 	if (r->established)
 		report(r, WS_CLOSED, "the connection broke");
 	else
@@ -367,7 +421,7 @@ static int callback(
 	case LWS_CALLBACK_CLIENT_RECEIVE:
 		return on_receive(r, in, len);
 	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
-		r->received_at = clock_monotonic_us();
+		on_pong(r);
 		return 0;
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
 		return on_writable(r);
@@ -552,7 +606,11 @@ static void serve(struct run *r)
 
 static void run_link(struct ws_link *l)
 {
-	struct run r = { .link = l, .close_code = LWS_CLOSE_STATUS_NORMAL };
+	struct run r = {
+		.link = l,
+		.close_code = LWS_CLOSE_STATUS_NORMAL,
+		.beat = &l->worker->beat,
+	};
 
 	if (ws_link_get_orders(l).close)
 		return;

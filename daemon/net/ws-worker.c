@@ -251,6 +251,14 @@ void ws_link_set_heartbeat(struct ws_link *l, unsigned interval_s, unsigned time
 	unlock(l->worker);
 }
 
+void ws_link_probe(struct ws_link *l)
+{
+	lock(l->worker);
+	l->probe = true;
+	wake(l->worker);
+	unlock(l->worker);
+}
+
 struct ws_link *ws_worker_next_link(struct ws_worker *w)
 {
 	struct ws_link *l;
@@ -351,9 +359,11 @@ struct ws_orders ws_link_get_orders(struct ws_link *l)
 		.quit = w->quit,
 		.has_frames = !STAILQ_EMPTY(&l->outbound),
 		.may_read = !w->paused,
+		.probe = l->probe,
 		.interval_s = l->interval_s,
 		.timeout_s = l->timeout_s,
 	};
+	l->probe = false;
 	unlock(w);
 	return o;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "net/heartbeat.h"
 #include "net/url.h"
 #include "net/ws-client.h"
 
@@ -70,6 +71,7 @@ struct ws_link {
 	struct ws_frame_list outbound;
 	size_t outbound_bytes;
 	bool closing; /* the loop's side is through with it */
+	bool probe;   /* asked for and not begun */
 	unsigned interval_s, timeout_s;
 };
 TAILQ_HEAD(ws_link_list, ws_link);
@@ -79,8 +81,9 @@ struct ws_worker {
 	pthread_cond_t wake;
 	int event_fd; /* readable while there are events */
 	pthread_t thread;
-	bool running;        /* loop's side only: the thread has been started */
-	unsigned references; /* guarded, as all below */
+	bool running;          /* loop's side only: the thread has been started */
+	struct heartbeat beat; /* the thread's: what connections have taught it */
+	unsigned references;   /* guarded, as all below */
 	bool quit;
 	bool resolving;            /* the thread may be stuck in a name lookup */
 	bool signalled;            /* event_fd is readable */
@@ -119,6 +122,7 @@ void ws_worker_stop(struct ws_worker *w);
 int ws_link_send(struct ws_link *l, const char *data, size_t len);
 void ws_link_close(struct ws_link *l);
 void ws_link_set_heartbeat(struct ws_link *l, unsigned interval_s, unsigned timeout_s);
+void ws_link_probe(struct ws_link *l);
 
 /* For the thread. */
 
@@ -149,6 +153,7 @@ struct ws_orders {
 	bool quit;       /* the whole daemon does */
 	bool has_frames; /* to send */
 	bool may_read;
+	bool probe; /* comes once */
 	unsigned interval_s, timeout_s;
 };
 struct ws_orders ws_link_get_orders(struct ws_link *l);

@@ -6,6 +6,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/consumers.c \
 	daemon/repository/lobby.c \
 	daemon/repository/media-open.c daemon/repository/media-open.h \
+	daemon/repository/network.c \
 	daemon/repository/notice.h \
 	daemon/repository/notices.c \
 	daemon/repository/outbox.c \
@@ -19,6 +20,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/search.c \
 	daemon/repository/session.c \
 	daemon/repository/settings.c \
+	daemon/repository/surroundings.h \
 	daemon/repository/transfer.c daemon/repository/transfer.h \
 	daemon/repository/transfer-download.c \
 	daemon/repository/transfer-queue.c \

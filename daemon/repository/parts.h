@@ -46,6 +46,7 @@ struct sync {
 	uint64_t live_since_us;
 	char last_error[200];
 	struct backoff reconnect_backoff;
+	uint64_t not_before_us; /* the server's wish; 0: none */
 	struct loop_timer *reconnect;
 	struct backoff request_backoff;
 	struct loop_timer *retry; /* of catch-up requests */
@@ -164,6 +165,18 @@ struct retention {
 	int64_t used_at, n; /* looked at up to here in this round */
 };
 
+/* At least so long between attempts while there is no network. */
+#define SYNC_OFFLINE_MS 300000
+
+/* The machine that the session lives in. */
+struct network {
+	bool offline;              /* nothing can be reached, as far as is known */
+	bool asleep;               /* or about to be */
+	uint64_t soon_us;          /* when an attempt was last made for a network's sake */
+	repository_slept_fn slept; /* NULL: nobody waits */
+	void *slept_userdata;
+};
+
 enum notice_detail {
 	NOTICES_PREVIEW,
 	NOTICES_HIDDEN, /* that something came, and nothing of it */
@@ -203,6 +216,7 @@ struct repository {
 	struct retention retention;
 	struct search search;
 	struct notices notices;
+	struct network network;
 	struct history_loads history_loads;
 	struct hold history_hold;
 	struct lobby_calls lobby_calls;
@@ -255,7 +269,15 @@ bool session_is_up(const struct repository *r);
 void sync_connect(struct repository *r);
 
 /* Closes the session, or gives up opening one, until somebody wants it. */
-void sync_suspend(struct repository *r);
+void sync_suspend(struct repository *r, const char *reason);
+
+/*
+ * The next attempt comes in so long, on top of what the server asked for. For the state BACKOFF.
+ */
+void sync_plan(struct repository *r, uint32_t wait_ms);
+
+/* The goodbye to the server is through. */
+void network_on_parted(struct repository *r);
 
 /* True if a session is wanted now, or was a moment ago. */
 bool presence_wants_session(struct repository *r);

@@ -52,7 +52,7 @@ static void on_grace(void *userdata)
 		r->sync.state == SESSION_CATCHING_UP)
 		loop_timer_start_us(r->presence.grace, FINISHING_US);
 	else
-		sync_suspend(r);
+		sync_suspend(r, "background");
 }
 
 void presence_load(struct repository *r)

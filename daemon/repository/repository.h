@@ -100,6 +100,27 @@ void repository_add_observer(
 /* Takes back what was added with `userdata`; an observer that goes first must leave. */
 void repository_remove_observer(struct repository *r, const void *userdata);
 
+/* The machine. */
+
+/*
+ * Whether there is a network, true until somebody says otherwise. Without one attempts are rare;
+ * when it is back there is one within seconds, which are up to chance.
+ */
+void repository_set_online(struct repository *r, bool online);
+
+/* The way to the outside is another one: whether the session has outlived that is found out. */
+void repository_note_move(struct repository *r);
+
+typedef void (*repository_slept_fn)(void *userdata);
+
+/*
+ * Says goodbye to the server and makes no attempt until repository_resume. `fn` comes once, when
+ * the server has taken the goodbye or too much time has passed, possibly before this returns, but
+ * not after repository_resume.
+ */
+void repository_sleep(struct repository *r, repository_slept_fn fn, void *userdata);
+void repository_resume(struct repository *r);
+
 /* Notices: what the user should be told of. */
 
 /* From now on `sink` (static) shows them; NULL: nobody any more. */

@@ -79,16 +79,28 @@ void session_set_state(struct repository *r, enum session_state state, const cha
 				r->observers[i].userdata, &status.connection);
 }
 
+void sync_plan(struct repository *r, uint32_t wait_ms)
+{
+	struct sync *s = &r->sync;
+	uint64_t now = clock_monotonic_us();
+
+	if (s->not_before_us > now)
+		wait_ms += (uint32_t)((s->not_before_us - now) / 1000);
+	loop_timer_start_us(s->reconnect, (uint64_t)wait_ms * 1000);
+	s->next_attempt_at = clock_wall_ms() + wait_ms;
+}
+
+/* Without a network an attempt fails in any case; one now and then, should that be a mistake. */
 static void wait_and_reconnect(struct repository *r, const char *error, uint32_t floor_ms)
 {
 	struct sync *s = &r->sync;
-	uint32_t wait;
+	uint64_t now = clock_monotonic_us();
+	bool offline = r->network.offline;
 
-	if (s->state == SESSION_LIVE && clock_monotonic_us() - s->live_since_us >= PROVEN_US)
+	if (s->state == SESSION_LIVE && now - s->live_since_us >= PROVEN_US)
 		backoff_reset(&s->reconnect_backoff);
-	wait = backoff_next(&s->reconnect_backoff, floor_ms);
-	loop_timer_start_us(s->reconnect, (uint64_t)wait * 1000);
-	s->next_attempt_at = clock_wall_ms() + wait;
+	s->not_before_us = floor_ms ? now + (uint64_t)floor_ms * 1000 : 0;
+	sync_plan(r, backoff_next(&s->reconnect_backoff, offline ? SYNC_OFFLINE_MS : 0));
 	session_set_state(r, SESSION_BACKOFF, error);
 }
 
@@ -96,10 +108,10 @@ void sync_connect(struct repository *r)
 {
 	int e;
 
-	if (!r->account.signed_in || r->account.refused || session_is_up(r))
+	if (!r->account.signed_in || r->account.refused || session_is_up(r) || r->network.asleep)
 		return;
 	if (!presence_wants_session(r)) {
-		sync_suspend(r);
+		sync_suspend(r, "background");
 		return;
 	}
 	loop_timer_stop(r->sync.reconnect);
@@ -117,10 +129,10 @@ static void on_reconnect(void *userdata)
 	sync_connect(userdata);
 }
 
-void sync_suspend(struct repository *r)
+void sync_suspend(struct repository *r, const char *reason)
 {
 	loop_timer_stop(r->sync.reconnect);
-	r->service->session->disconnect(r->service, "background");
+	r->service->session->disconnect(r->service, reason);
 	session_set_state(r, SESSION_SUSPENDED, NULL);
 }
 
@@ -296,6 +308,11 @@ static void on_resync(void *userdata)
 		catchup_start_over(r);
 }
 
+static void on_parted(void *userdata)
+{
+	network_on_parted(userdata);
+}
+
 static void on_token(void *userdata, const char *token, int64_t expires_at)
 {
 	struct repository *r = userdata;
@@ -315,6 +332,7 @@ const struct service_events sync_events = {
 	.on_read = on_read,
 	.on_resync = on_resync,
 	.on_token = on_token,
+	.on_parted = on_parted,
 };
 
 static void on_soon(void *userdata)

@@ -34,9 +34,9 @@ struct service_call; /* a request under way, for cancelling it */
 
 /* What a network can do; what it cannot, the repository does without. */
 enum {
-	SERVICE_CHAT_LIST = 1 << 0,	   /* keeps the list of chats and says what changed in it */
-	SERVICE_RECEIPTS = 1 << 1,	   /* carries received and read watermarks */
-	SERVICE_PUSH = 1 << 2,		   /* can wake this device through a push provider */
+	SERVICE_CHAT_LIST = 1 << 0,        /* keeps the list of chats and says what changed in it */
+	SERVICE_RECEIPTS = 1 << 1,         /* carries received and read watermarks */
+	SERVICE_PUSH = 1 << 2,             /* can wake this device through a push provider */
 	SERVICE_RESUMABLE_UPLOAD = 1 << 3, /* an upload goes on where it broke off */
 	SERVICE_HISTORY_PAGING = 1 << 4,   /* serves older history page by page */
 };
@@ -53,7 +53,7 @@ struct service_credentials {
 /* What login learnt. */
 struct service_identity {
 	struct user user;
-	char *token;		  /* a secret */
+	char *token;              /* a secret */
 	int64_t token_expires_at; /* ms since 1970 UTC; 0: not known */
 };
 
@@ -116,6 +116,9 @@ struct service_events {
 
 	/* A login made on demand produced a new token, to be kept with the account. */
 	void (*on_token)(void *userdata, const char *token, int64_t expires_at);
+
+	/* The goodbye of disconnect is through, or has taken too long. May be NULL. */
+	void (*on_parted)(void *userdata);
 };
 
 typedef void (*service_login_fn)(
@@ -140,12 +143,21 @@ struct session_service {
 
 	/* Says goodbye and closes; no on_closed follows. */
 	void (*disconnect)(struct service *s, const char *reason);
+
+	/* True until on_parted: the goodbye is on its way. May be NULL: that takes no time. */
+	bool (*is_parting)(struct service *s);
+
+	/*
+	 * Asks for a sign of life now; without one the session ends soon, in on_closed. May be
+	 * NULL: the network needs no asking.
+	 */
+	void (*probe)(struct service *s);
 };
 
 struct chat_page_query {
 	const char *changed_after; /* the state of an earlier page; NULL: the list itself, newest
 				      first */
-	const char *after_id;	   /* go on after this chat; NULL: from the start */
+	const char *after_id;      /* go on after this chat; NULL: from the start */
 	int64_t limit;
 };
 
@@ -247,7 +259,7 @@ struct upload_request {
 	const struct attachment *attachment; /* copied */
 	enum attachment_variant variant;
 	const char *mime; /* of this variant */
-	int64_t size;	  /* of this variant */
+	int64_t size;     /* of this variant */
 	const char *slot; /* where an earlier attempt was uploading to; NULL: ask for a new one */
 	service_source_fn source;
 	service_progress_fn progress; /* may be NULL */
@@ -260,7 +272,7 @@ struct upload_request {
 struct download_request {
 	const struct attachment *attachment; /* copied */
 	enum attachment_variant variant;
-	int64_t offset;	  /* bytes already here */
+	int64_t offset;   /* bytes already here */
 	const char *etag; /* that they belong to; NULL when offset is 0 */
 	service_sink_fn sink;
 	/*

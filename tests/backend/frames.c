@@ -280,6 +280,12 @@ static void on_receipt(struct session *s, const cJSON *o, bool read)
 		push_receipt(s, &receipt, read, s->user);
 }
 
+static void on_bye(struct session *s)
+{
+	s->server->stats.sessions_left++;
+	session_end(s);
+}
+
 static void dispatch(struct session *s, const struct envelope *e)
 {
 	if (strcmp(e->event_type, "MSG_OUT") == 0)
@@ -289,7 +295,7 @@ static void dispatch(struct session *s, const struct envelope *e)
 	else if (strcmp(e->event_type, "MSG_READ") == 0)
 		on_receipt(s, e->payload, true);
 	else if (strcmp(e->event_type, "BYE") == 0)
-		session_end(s);
+		on_bye(s);
 	else if (strcmp(e->event_type, "HELLO") == 0)
 		session_bye(s, "malformed", 0);
 }

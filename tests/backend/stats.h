@@ -26,6 +26,7 @@
 	X(sessions_opened)         \
 	X(sessions_replaced)       \
 	X(sessions_overrun)        \
+	X(sessions_left)           \
 	X(frames_in)               \
 	X(frames_out)              \
 	X(messages)                \

@@ -7,6 +7,9 @@
 """
 
 import contextlib
+import gc
+import os
+import select
 import threading
 import time
 
@@ -166,3 +169,60 @@ class NotificationServer(Peer):
 
     def none(self):
         self.wait(lambda s: not s.shown)
+
+
+class NetworkManager(Peer):
+    """org.freedesktop.NetworkManager, as far as anybody asks."""
+
+    NAME = INTERFACE = "org.freedesktop.NetworkManager"
+    PATH = "/org/freedesktop/NetworkManager"
+    TYPES = {"Connectivity": "u", "Metered": "u", "PrimaryConnection": "o", "Version": "s",
+             "ActiveConnections": "ao"}
+
+    def __init__(self, bus, **properties):
+        super().__init__(bus)
+        self.properties = {"Connectivity": 4, "Metered": 4, "PrimaryConnection": f"{self.PATH}/1",
+                           "Version": "1.42.4", "ActiveConnections": [f"{self.PATH}/1"],
+                           **properties}
+
+    def typed(self, names):
+        return {name: (self.TYPES[name], self.properties[name]) for name in names}
+
+    def on_GetAll(self, interface):
+        return "a{sv}", (self.typed(self.properties if interface == self.INTERFACE else []),)
+
+    def set(self, **properties):
+        with self.changed:
+            self.properties.update(properties)
+        self.signal("PropertiesChanged", "sa{sv}as",
+                    (self.INTERFACE, self.typed(properties), []),
+                    interface="org.freedesktop.DBus.Properties")
+
+
+class Logind(Peer):
+    """org.freedesktop.login1: who holds a delay, and sleep."""
+
+    NAME = "org.freedesktop.login1"
+    PATH = "/org/freedesktop/login1"
+    INTERFACE = "org.freedesktop.login1.Manager"
+
+    def __init__(self, bus):
+        super().__init__(bus)
+        self.inhibitors = []  # the ends that tell when the others are closed
+
+    def on_Inhibit(self, what, who, why, mode):
+        watched, given = os.pipe()
+        self.inhibitors.append({"what": what, "who": who, "why": why, "mode": mode,
+                                "fd": os.fdopen(watched, "rb")})
+        return "h", (os.fdopen(given, "wb"),)
+
+    def answer(self, message):
+        super().answer(message)
+        gc.collect()  # the given end is the caller's alone from now on
+
+    def prepare_for_sleep(self, begins):
+        self.signal("PrepareForSleep", "b", (begins,))
+
+    def held(self):
+        """The delays that are held now."""
+        return [i for i in self.inhibitors if not select.select([i["fd"]], [], [], 0)[0]]

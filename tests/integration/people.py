@@ -48,7 +48,8 @@ class Account(rpc.Daemon):
 
     def start(self):
         environment = {**os.environ, "HOME": str(self.directory),
-                       "DBUS_SESSION_BUS_ADDRESS": self.bus, **self.environment}
+                       "DBUS_SESSION_BUS_ADDRESS": self.bus, "DBUS_SYSTEM_BUS_ADDRESS": "",
+                       **self.environment}
         self.process = subprocess.Popen(self.command(), env=environment, stderr=self.log)
         until(self.answers)
         return self

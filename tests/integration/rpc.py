@@ -203,6 +203,7 @@ class Daemon:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
         environment["HOME"] = str(self.directory)
         environment["DBUS_SESSION_BUS_ADDRESS"] = self.bus
+        environment["DBUS_SYSTEM_BUS_ADDRESS"] = ""
         command, fds = self.command(), [s.fileno() for s in self.listeners.values()]
         if fds:
             # As systemd does: descriptors from 3 on, and the process that they are meant for.

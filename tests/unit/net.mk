@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 unit_tests += \
 	tests/unit/test-convert \
+	tests/unit/test-heartbeat \
 	tests/unit/test-http-client \
 	tests/unit/test-native \
 	tests/unit/test-native-backend \
@@ -12,6 +13,8 @@ net_test_libs = libchatd-net.la libchatd-base.la $(CMOCKA_LIBS) -lssl $(CRYPTO_L
 native_test_libs = libchatd-native.la libchatd-service.la libchatd-model.la $(net_test_libs)
 
 tests_unit_test_convert_LDADD = $(native_test_libs)
+
+tests_unit_test_heartbeat_LDADD = $(net_test_libs)
 
 tests_unit_test_http_client_SOURCES = tests/unit/test-http-client.c $(net_test_server)
 tests_unit_test_http_client_LDADD = $(net_test_libs)

@@ -224,6 +224,8 @@ int auth_check(struct service *s, const struct service_credentials *c, service_l
 /* session.c */
 int session_connect(struct service *s);
 void session_disconnect(struct service *s, const char *reason);
+bool session_is_parting(struct service *s);
+void session_probe(struct service *s);
 int session_send(struct native *n, const char *event_type, cJSON *payload); /* takes the payload */
 void session_resume(struct native *n, const struct problem *p);
 extern const struct ws_client_events session_events;

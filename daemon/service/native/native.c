@@ -153,6 +153,8 @@ static const struct session_service native_session = {
 	.set_credentials = set_credentials,
 	.connect = session_connect,
 	.disconnect = session_disconnect,
+	.is_parting = session_is_parting,
+	.probe = session_probe,
 };
 
 static const struct service native_service = {

@@ -182,6 +182,16 @@ void session_disconnect(struct service *s, const char *reason)
 	set_state(n, SESSION_CLOSED);
 }
 
+bool session_is_parting(struct service *s)
+{
+	return ws_client_is_parting(native_from(s)->ws);
+}
+
+void session_probe(struct service *s)
+{
+	ws_client_probe(native_from(s)->ws);
+}
+
 int session_send(struct native *n, const char *event_type, cJSON *payload)
 {
 	_cleanup_(cJSON_Deletep) cJSON *owned = payload;
@@ -292,4 +302,17 @@ static void on_closed(void *userdata, const struct ws_end *e)
 	}
 }
 
-const struct ws_client_events session_events = { on_open, on_message, on_closed };
+static void on_parted(void *userdata)
+{
+	struct native *n = userdata;
+
+	if (n->service.events && n->service.events->on_parted)
+		n->service.events->on_parted(n->service.userdata);
+}
+
+const struct ws_client_events session_events = {
+	.on_open = on_open,
+	.on_message = on_message,
+	.on_closed = on_closed,
+	.on_parted = on_parted,
+};
