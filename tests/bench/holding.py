@@ -107,4 +107,3 @@ def idle(bench, table):
     for i, words in enumerate(("wakeups an hour, idle and live", "bytes an hour, idle and live")):
         value, limit = ((a[i] - b[i]) * of_hour for a, b in zip(after, before))
         table.add(words, round(value), "", round(limit), "<= 1 x")
-

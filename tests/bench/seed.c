@@ -187,7 +187,9 @@ int main(int argc, char **argv)
 	if (mkdir(argv[1], 0700) < 0 && errno != EEXIST)
 		die("%s", argv[1]);
 	snprintf(path, sizeof(path), "%s/key", argv[1]);
-	check(db_key_from_file(path, &key), path);
+	if (sodium_init() < 0 || !(key = db_key_generate()))
+		die("no key");
+	check(db_key_write_file(path, key), path);
 	check(store_open(argv[1], key, s.barrier, &s.store), argv[1]);
 	put_account(&s, argv[4]);
 	for (int64_t i = 0; i < s.chats; i++)
