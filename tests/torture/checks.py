@@ -8,7 +8,7 @@ from model import MARK, Difference
 
 # No wait of a daemon is longer than five minutes; who is not there after this is stuck.
 PATIENCE = 330
-AGREEMENT = 45  # from quiet to agreement only frames are under way
+AGREEMENT = 45  # of listening: from quiet to agreement only frames are under way
 NEWEST = 400    # messages of a chat that are compared every time; now and then all are
 
 
@@ -17,18 +17,26 @@ def rest(world, drop, deep):
     world.stop_faults(drop)
     wait_quiet(world)
     world.model.settle_refusals()
-    deadline = time.monotonic() + AGREEMENT
-    while True:
-        differences = compare(world, None if deep else NEWEST)
-        if not differences:
-            break
-        if time.monotonic() > deadline:
-            raise Difference("\n".join(differences[:25]))
-        world.pump(0.3)
+    agree(world, None if deep else NEWEST)
     for device in world.devices.values():
         check_photos(world, device)
     check_nothing_readable(world)
     world.model.figures["rests"] += 1
+
+
+def agree(world, newest):
+    """Comparing reads old history, which is news to subscribers: they get as long to hear of it as it took."""
+    left = AGREEMENT
+    while True:
+        began = time.monotonic()
+        differences = compare(world, newest)
+        if not differences:
+            return
+        if left <= 0:
+            raise Difference("\n".join(differences[:25]))
+        patience = max(0.3, time.monotonic() - began)
+        world.pump(patience)
+        left -= patience
 
 
 def wait_quiet(world):
