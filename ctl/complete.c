@@ -315,6 +315,12 @@ static void add_key_sources(struct line *l)
 	add(l, "file", "the weakest place");
 }
 
+static void add_purgeable(struct line *l)
+{
+	add(l, "media", "the full bytes of photos");
+	add(l, "history", "old messages");
+}
+
 static void add_shells(struct line *l)
 {
 	add(l, "bash", "");
@@ -343,6 +349,7 @@ static void add_values(struct line *l, const char *placeholder, size_t length)
 		{ "SOURCE", add_key_sources },
 		{ "STATUS", add_statuses },
 		{ "TOPIC,...", add_topics },
+		{ "WHAT", add_purgeable },
 		{ "pretty", add_pretty },
 	};
 

@@ -89,6 +89,10 @@ int verb_lock(struct ctl *ctl, int argc, char **argv);
 int verb_passphrase(struct ctl *ctl, int argc, char **argv);
 int verb_key_move(struct ctl *ctl, int argc, char **argv);
 int verb_key_recovery(struct ctl *ctl, int argc, char **argv);
+int verb_storage_stats(struct ctl *ctl, int argc, char **argv);
+int verb_storage_check(struct ctl *ctl, int argc, char **argv);
+int verb_storage_backup(struct ctl *ctl, int argc, char **argv);
+int verb_storage_purge(struct ctl *ctl, int argc, char **argv);
 int verb_settings(struct ctl *ctl, int argc, char **argv);
 int verb_call(struct ctl *ctl, int argc, char **argv);
 

@@ -26,6 +26,7 @@ libchatctl_la_SOURCES = \
 	ctl/send.c \
 	ctl/settings.c \
 	ctl/status.c \
+	ctl/storage.c \
 	ctl/terminal.c ctl/terminal.h \
 	ctl/text.c ctl/text.h \
 	ctl/wait.c ctl/wait.h \

@@ -419,6 +419,45 @@ const struct lock_state *keys_explain(const struct keys *k)
 	return &k->lock;
 }
 
+static int copy_file(const struct keys *k, const char *name, const char *directory)
+{
+	char from[PATH_MAX], to[PATH_MAX], bytes[512];
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+	int r = keys_path(k, name, from);
+
+	if (r < 0 || snprintf(to, sizeof(to), "%s/%s", directory, name) >= (int)sizeof(to))
+		return -ENAMETOOLONG;
+	fd = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, bytes, sizeof(bytes));
+	return n < 0 ? -errno : db_key_write_private(to, bytes, (size_t)n, true);
+}
+
+int keys_copy(const struct keys *k, const char *directory, struct failure *f)
+{
+	const char *const wrapped[] = { files[KEY_SOURCE_CREDENTIAL],
+		files[KEY_SOURCE_SECRET_SERVICE], files[KEY_SOURCE_PASSPHRASE], RECOVERY_FILE };
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrapped); i++) {
+		if (!exists(k, wrapped[i]))
+			continue;
+		any = true;
+		if (directory && r == 0)
+			r = copy_file(k, wrapped[i], directory);
+	}
+	if (!any)
+		return failure_set(f, FAILURE_CONFLICT,
+			"nothing could open the copy, since a key file is not copied; make a "
+			"recovery key first ('chatctl key recovery')");
+	if (directory && r == 0)
+		r = copy_file(k, CHECK_FILE, directory);
+	return r < 0 ? failure_from_errno(f, r) : 0;
+}
+
 static void spell(const uint8_t bytes[RECOVERY_BYTES], char ret[KEYS_RECOVERY_SIZE])
 {
 	unsigned bits = 0, n = 0;

@@ -66,6 +66,12 @@ void keys_move(
 /* Makes a recovery key, which takes the place of an earlier one. The caller wipes it. */
 int keys_make_recovery(struct keys *k, char ret[KEYS_RECOVERY_SIZE], struct failure *ret_failure);
 
+/*
+ * Copies what the key is wrapped in, and never a key file, into a directory beside a copy of the
+ * databases; NULL: only tells whether there is anything that could open these. CONFLICT: no.
+ */
+int keys_copy(const struct keys *k, const char *directory, struct failure *ret_failure);
+
 /* The key, borrowed until keys_forget; NULL when it is not in memory. */
 const struct db_key *keys_get(const struct keys *k);
 

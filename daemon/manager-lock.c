@@ -136,6 +136,13 @@ static void move_key(void *userdata, enum key_source to, const char *passphrase,
 		keys_move(m->keys, to, passphrase, on_moved, m);
 }
 
+static int copy_key(void *userdata, const char *directory, struct failure *f)
+{
+	const struct manager *m = userdata;
+
+	return keys_copy(m->keys, directory, f);
+}
+
 static void make_recovery_key(void *userdata, repository_id_fn fn, void *fn_userdata)
 {
 	struct manager *m = userdata;
@@ -203,5 +210,6 @@ const struct ipc_account_ops manager_account_ops = {
 	.unlock = unlock,
 	.lock = lock,
 	.move_key = move_key,
+	.copy_key = copy_key,
 	.make_recovery_key = make_recovery_key,
 };

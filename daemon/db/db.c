@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
+#include "db/internal.h"
 
 #define CACHE_SLOTS 256u
 #define CHECKPOINT_PAGES 4000 /* a safety net under the idle checkpoint: 16 MiB of log */
@@ -471,6 +472,11 @@ int db_open(const struct db_options *o, struct db **ret)
 	note_version(db);
 	*ret = TAKE_PTR(db);
 	return 0;
+}
+
+struct sqlite3 *db_handle(struct db *db)
+{
+	return db->handle;
 }
 
 struct db *db_close(struct db *db)

@@ -35,6 +35,11 @@ struct ipc_account_ops {
 	/* `passphrase` is NULL but for that source. */
 	void (*move_key)(void *userdata, enum key_source to, const char *passphrase,
 		repository_done_fn fn, void *fn_userdata);
+	/*
+	 * Puts what the key is wrapped in beside a copy of the databases. NULL: only whether there
+	 * is anything that could open it. CONFLICT: no; DENIED, STORAGE_FULL.
+	 */
+	int (*copy_key)(void *userdata, const char *directory, struct failure *ret_failure);
 	/* The key is for people to write down; borrowed. */
 	void (*make_recovery_key)(void *userdata, repository_id_fn fn, void *fn_userdata);
 };

@@ -33,6 +33,7 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/methods-rpc.c \
 	daemon/ipc/methods-search.c \
 	daemon/ipc/methods-settings.c \
+	daemon/ipc/methods-storage.c \
 	daemon/ipc/methods-users.c \
 	daemon/ipc/names.c daemon/ipc/names.h \
 	daemon/ipc/output.c daemon/ipc/output.h \

@@ -18,6 +18,7 @@ const struct method *const method_tables[] = {
 	methods_consumers,
 	methods_changes,
 	methods_settings,
+	methods_storage,
 	methods_users,
 	methods_rpc,
 	methods_search,

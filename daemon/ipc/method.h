@@ -72,6 +72,7 @@ extern const struct method methods_outbox[];
 extern const struct method methods_rpc[];
 extern const struct method methods_search[];
 extern const struct method methods_settings[];
+extern const struct method methods_storage[];
 extern const struct method methods_users[];
 
 /* All methods, table by table, NULL-terminated. */

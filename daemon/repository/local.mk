@@ -4,6 +4,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/account.c \
 	daemon/repository/catchup.c \
 	daemon/repository/consumers.c \
+	daemon/repository/history-retention.c \
 	daemon/repository/lobby.c \
 	daemon/repository/media-open.c daemon/repository/media-open.h \
 	daemon/repository/network.c \
@@ -21,6 +22,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/session.c \
 	daemon/repository/settings.c \
 	daemon/repository/surroundings.h \
+	daemon/repository/storage.c \
 	daemon/repository/transfer.c daemon/repository/transfer.h \
 	daemon/repository/transfer-download.c \
 	daemon/repository/transfer-queue.c \

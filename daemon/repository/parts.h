@@ -162,7 +162,29 @@ struct retention_policy {
 struct retention {
 	struct retention_policy policy;
 	struct loop_timer *slice;
-	int64_t used_at, n; /* looked at up to here in this round */
+	int64_t used_at, n;           /* looked at up to here in this round */
+	repository_count_fn purge_fn; /* all that can go is to go, for this one */
+	void *purge_userdata;
+	int64_t purged;
+};
+
+/* The same for messages. */
+struct history_retention {
+	int64_t days, per_chat; /* 0: no limit */
+	struct loop_timer *slice;
+	int64_t chat;      /* looked through up to this one in this round */
+	int64_t evicted;   /* in this round */
+	uint64_t round_us; /* when it began */
+	repository_count_fn purge_fn;
+	void *purge_userdata;
+};
+
+struct storage {
+	struct loop_timer *give_back;
+	struct loop_timer *backup_slice;
+	struct store_backup *backup;
+	repository_count_fn backup_fn;
+	void *backup_userdata;
 };
 
 /* At least so long between attempts while there is no network. */
@@ -214,6 +236,8 @@ struct repository {
 	struct presence presence;
 	struct transfers transfers;
 	struct retention retention;
+	struct history_retention history_retention;
+	struct storage storage;
 	struct search search;
 	struct notices notices;
 	struct network network;
@@ -250,6 +274,10 @@ void search_init(struct repository *r);
 void search_done(struct repository *r);
 int retention_init(struct repository *r);
 void retention_done(struct repository *r);
+int history_retention_init(struct repository *r);
+void history_retention_done(struct repository *r);
+int storage_init(struct repository *r);
+void storage_done(struct repository *r);
 void notices_init(struct repository *r);
 void notices_done(struct repository *r);
 void room_done(struct repository *r);
@@ -295,6 +323,7 @@ void transfers_undone(struct repository *r, int error);
 void presence_load(struct repository *r);
 void transfers_load(struct repository *r);
 void retention_load(struct repository *r);
+void history_retention_load(struct repository *r);
 void notices_load(struct repository *r);
 
 /* A setting as it stands, for the parts that it is about. */
@@ -377,6 +406,12 @@ void transfers_schedule(struct repository *r);
 
 /* Bytes have come: look, in an idle moment, whether others have to go. */
 void retention_schedule(struct repository *r);
+
+/* The same for messages, now and then. */
+void history_retention_note_commit(struct repository *r);
+
+/* Much has gone: gives free space back, a little a turn. */
+void give_back_schedule(struct repository *r);
 
 /* Decides, before a message is stored, what is to be fetched of its attachments by itself. */
 void transfers_plan(struct repository *r, struct message *m, bool live);

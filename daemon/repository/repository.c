@@ -134,11 +134,13 @@ static void on_turn_end(void *userdata, int error)
 		presence_load(userdata);
 		transfers_undone(userdata, error);
 		retention_load(userdata);
+		history_retention_load(userdata);
 		notices_load(userdata);
 		sync_restart(userdata,
 			error == -ENOSPC ? "the disk is full" : "the database cannot be written");
 	} else {
 		search_schedule(userdata);
+		history_retention_note_commit(userdata);
 		notices_review(userdata);
 	}
 }
@@ -169,7 +171,9 @@ static int build(struct repository *r, const struct repository_options *o)
 	hold_init(&r->history_hold, o->seed + 4);
 	e = e < 0 ? e : presence_init(r);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
+	e = e < 0 ? e : storage_init(r);
 	e = e < 0 ? e : retention_init(r);
+	e = e < 0 ? e : history_retention_init(r);
 	notices_init(r);
 	return e < 0 ? e : account_init(r);
 }
@@ -224,6 +228,8 @@ struct repository *repository_free(struct repository *r)
 	lobby_done(r);
 	transfers_done(r);
 	retention_done(r);
+	history_retention_done(r);
+	storage_done(r);
 	receipts_done(r);
 	outbox_done(r);
 	presence_done(r);

@@ -271,6 +271,24 @@ void repository_set_watched(struct repository *r, bool watched);
  */
 void search_prepare(struct repository *r, repository_done_fn fn, void *userdata);
 
+/* Storage. */
+
+/* How much was dealt with; 0 on failure. */
+typedef void (*repository_count_fn)(void *userdata, const struct failure *failure, int64_t n);
+
+/*
+ * Makes a copy of the databases in a directory that is not there yet; tells its bytes. CONFLICT
+ * (it is there), DENIED, NOT_FOUND, STORAGE_FULL, BUSY, UNSUPPORTED (nothing is on a disk).
+ */
+void storage_backup(struct repository *r, const char *path, repository_count_fn fn, void *userdata);
+
+/*
+ * All photos that can be fetched again go; all messages but each chat's newest, those unread and
+ * those to be sent. Tells how many went. BUSY.
+ */
+void storage_purge_media(struct repository *r, repository_count_fn fn, void *userdata);
+void storage_purge_history(struct repository *r, repository_count_fn fn, void *userdata);
+
 /* Attachments. */
 
 /*

@@ -44,6 +44,18 @@ static int consider(void *userdata, const struct store_media_use *u)
 	return -ECANCELED;
 }
 
+static void end_round(struct repository *r, struct retention *t)
+{
+	repository_count_fn fn = t->purge_fn;
+
+	if (t->purged > 0)
+		give_back_schedule(r);
+	t->purge_fn = NULL;
+	if (fn)
+		fn(t->purge_userdata, NULL, t->purged);
+	t->purged = 0;
+}
+
 /* Looks at a few at a time; what cannot go is not looked at twice in a round. */
 static void on_slice(void *userdata)
 {
@@ -54,16 +66,20 @@ static void on_slice(void *userdata)
 
 	if (t->policy.media_days > 0)
 		l.before = clock_wall_ms() / 1000 - t->policy.media_days * DAY_S;
-	l.over = t->policy.media_bytes > 0 && store_media_total(r->store) > t->policy.media_bytes;
+	l.over = t->purge_fn ||
+		(t->policy.media_bytes > 0 && store_media_total(r->store) > t->policy.media_bytes);
 	e = store_media_by_use(r->store, t->used_at, t->n, LOOK_AT, consider, &l);
 	t->used_at = l.used_at;
 	t->n = l.n;
 	if (l.id[0])
 		e = store_attachment_evict(r->store, l.id);
+	t->purged += l.id[0] && e >= 0;
 	if (e < 0 && e != -ECANCELED && e != -ENOENT)
 		log_warning("old photos cannot be removed: %s", strerror(-e));
 	else if (l.id[0] || (e == 0 && l.seen == LOOK_AT))
 		loop_timer_start_us(t->slice, 0);
+	else
+		end_round(r, t);
 }
 
 void retention_schedule(struct repository *r)
@@ -73,6 +89,22 @@ void retention_schedule(struct repository *r)
 	t->used_at = t->n = 0;
 	if (!loop_timer_is_running(t->slice))
 		loop_timer_start_us(t->slice, IDLE_US);
+}
+
+void storage_purge_media(struct repository *r, repository_count_fn fn, void *userdata)
+{
+	struct retention *t = &r->retention;
+	struct failure f;
+
+	if (t->purge_fn) {
+		failure_set(&f, FAILURE_BUSY, "this is being done already");
+		fn(userdata, &f, 0);
+		return;
+	}
+	t->purge_fn = fn;
+	t->purge_userdata = userdata;
+	t->used_at = t->n = 0;
+	loop_timer_start_us(t->slice, 0);
 }
 
 void retention_load(struct repository *r)

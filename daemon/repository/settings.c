@@ -79,6 +79,25 @@ static const struct setting settings[] = {
 		.doc = "After how many days without being opened a photo goes; 0: never.",
 	},
 	{
+		.name = "retention.messages_days",
+		.type = SETTING_INTEGER,
+		.min = 0,
+		.max = 36500,
+		.initial = "0",
+		.doc = "After how many days a message leaves this device; 0: never. The server has "
+		       "it still, and going back in a chat fetches it. Unread ones stay, those to "
+		       "be sent, and the newest of each chat.",
+	},
+	{
+		.name = "retention.messages_per_chat",
+		.type = SETTING_INTEGER,
+		.min = 0,
+		.max = INT64_C(1) << 40,
+		.initial = "0",
+		.doc = "How many messages of a chat are kept on this device; 0: all. Older ones "
+		       "leave it as after retention.messages_days.",
+	},
+	{
 		.name = "transfers.max_active",
 		.type = SETTING_INTEGER,
 		.min = 1,
@@ -192,6 +211,7 @@ int setting_set(struct repository *r, const char *name, const char *value, struc
 	presence_load(r);
 	transfers_load(r);
 	retention_load(r);
+	history_retention_load(r);
 	notices_load(r);
 	return 0;
 }

@@ -3,10 +3,12 @@ noinst_LTLIBRARIES += libchatd-store.la
 libchatd_store_la_SOURCES = \
 	daemon/store/account.c \
 	daemon/store/attachments.c \
+	daemon/store/backup.c \
 	daemon/store/changes.c \
 	daemon/store/chats-delete.c \
 	daemon/store/chats.c \
 	daemon/store/consumers.c \
+	daemon/store/evict.c \
 	daemon/store/media.c \
 	daemon/store/messages.c \
 	daemon/store/messages-write.c \
@@ -16,6 +18,7 @@ libchatd_store_la_SOURCES = \
 	daemon/store/schema.c daemon/store/schema.h \
 	daemon/store/search.c \
 	daemon/store/settings.c \
+	daemon/store/stats.c \
 	daemon/store/store.c daemon/store/store.h \
 	daemon/store/users.c \
 	daemon/store/write.h

@@ -18,6 +18,7 @@ struct store {
 	struct db *chat;
 	struct db *media;
 	struct barrier *barrier;
+	const struct db_key *key; /* borrowed; NULL: in memory */
 	int64_t last_change; /* handed out so far; that of the newest row, or it would be used twice
 			      */
 	int64_t committed_change; /* where it stood after the last commit */

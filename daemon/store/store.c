@@ -188,6 +188,7 @@ int store_open(const char *directory, const struct db_key *key, struct barrier *
 		return (int)s->last_change;
 	search_load(s);
 	s->barrier = barrier;
+	s->key = key;
 	barrier_attach(barrier, s->media);
 	barrier_attach(barrier, s->chat);
 	barrier_add_listener(barrier, BARRIER_BEFORE_EFFECTS, on_commit, s);

@@ -27,8 +27,8 @@ struct store;
 /*
  * Opens `chat.db` and `media.db` in `directory` (made 0700 if need be), or both in memory when it
  * is NULL, migrates them and attaches them to `barrier` (borrowed). `key` is copied into the
- * library's own memory. -EKEYREJECTED: not the key of these files; -EUCLEAN: damaged, or from a
- * newer version. Nothing is changed on failure.
+ * library's own memory, and borrowed for copies of the databases. -EKEYREJECTED: not the key of
+ * these files; -EUCLEAN: damaged, or from a newer version. Nothing is changed on failure.
  */
 int store_open(const char *directory, const struct db_key *key, struct barrier *barrier,
 	struct store **ret);
@@ -57,6 +57,24 @@ int64_t store_size(struct store *s);
 
 /* 0, or the negative errno of the write that failed last, until one succeeds. */
 int store_write_state(const struct store *s);
+
+/* What holds how much. Free bytes are of the file and hold nothing. */
+struct store_stats {
+	int64_t chats, messages, users;
+	int64_t photos, photo_bytes;
+	int64_t previews, preview_bytes;
+	int64_t chat_bytes, chat_free;
+	int64_t media_bytes, media_free;
+};
+
+void store_get_stats(struct store *s, struct store_stats *ret);
+
+/*
+ * Reads all of both databases; told of each piece of damage, `database` being "chat" or "media".
+ * -ENOMEM.
+ */
+typedef void (*store_problem_fn)(void *userdata, const char *database, const char *detail);
+int store_check(struct store *s, store_problem_fn fn, void *userdata);
 
 /* Users. */
 

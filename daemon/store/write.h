@@ -285,3 +285,36 @@ int store_media_sweep(struct store *s);
 
 /* Copies the logs into the databases. For idle moments. */
 void store_checkpoint(struct store *s);
+
+/* Gives free space back, a little in each turn. 1: there is more; 0: not. */
+int store_give_back(struct store *s);
+
+/*
+ * Old messages leave, and the chat's floor rises above them. What is PENDING, FAILED or unread, has
+ * a photo that is moving, or is the newest of its chat, never goes.
+ */
+struct store_evict_rule {
+	int64_t before; /* ms since 1970: those written earlier go; 0: that is no reason */
+	int64_t keep;   /* of each chat so many of the newest stay, others go; 0: no reason */
+	int64_t limit;  /* at most so many at once */
+};
+
+/* The number of a chat that may have some, after another (0: from the first). -ENOENT. */
+int64_t store_evict_next_chat(struct store *s, int64_t after);
+
+/* How many went, or negative errno. The bytes of their photos wait for store_media_sweep. */
+int store_evict_messages(struct store *s, int64_t chat, const struct store_evict_rule *rule);
+
+/*
+ * A copy of the databases in a directory that is made for it, encrypted as they are. -EEXIST,
+ * -EOPNOTSUPP (in memory), what open(2) and mkdir(2) say, -ENOSPC.
+ */
+struct store_backup;
+int store_backup_new(struct store *s, const char *path, struct store_backup **ret);
+
+/* A further piece, at most one a turn. 1: there is more; 0: it is whole. */
+int store_backup_step(struct store_backup *b);
+int64_t store_backup_size(const struct store_backup *b);
+
+/* `discard`: what was copied goes too. Takes NULL, returns NULL. */
+struct store_backup *store_backup_free(struct store_backup *b, bool discard);
