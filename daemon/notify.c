@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "store/write.h"
 
 #define STATUS_INTERVAL_US 1000000 /* between two status lines that only counts have changed */
@@ -42,7 +43,7 @@ static const char *storage_words(struct store *s)
 	return r == -ENOSPC ? "; the disk is full" : "; the database cannot be written";
 }
 
-static void write_status(struct notifier *n, char *to, size_t size)
+static void describe(struct notifier *n, char *to, size_t size)
 {
 	struct repository_status s;
 	const char *error, *colon;
@@ -67,7 +68,13 @@ static void write_status(struct notifier *n, char *to, size_t size)
 		"%s%s%s; @%s at %s; %" PRId64 " unread, %" PRId64 " pending, %" PRId64 " failed%s",
 		session_state_to_string(s.connection.state), colon, error, s.user_id, s.server,
 		unread, s.outbox_pending, s.outbox_failed, storage_words(n->store));
-	to[strcspn(to, "\n")] = '\0';
+}
+
+/* The server's words are in it, which must not become fields of their own. */
+static void write_status(struct notifier *n, char *to, size_t size)
+{
+	describe(n, to, size);
+	text_one_line(to);
 }
 
 static void tell_status(struct notifier *n)
@@ -206,7 +213,11 @@ void notifier_stopping(void)
 
 void notify_failed_start(const char *why)
 {
-	sd_notifyf(0, "STATUS=%s", why);
+	char status[512];
+
+	snprintf(status, sizeof(status), "%s", why);
+	text_one_line(status);
+	sd_notifyf(0, "STATUS=%s", status);
 }
 
 void notifier_open(struct notifier *n, struct store *store, struct repository *repository)

@@ -11,6 +11,7 @@ libchatd_base_la_SOURCES = \
 	daemon/base/json-fields.c daemon/base/json-fields.h \
 	daemon/base/log.c daemon/base/log.h \
 	daemon/base/paths.c daemon/base/paths.h \
+	daemon/base/text.c daemon/base/text.h \
 	daemon/base/uuid.c daemon/base/uuid.h
 libchatd_base_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(CJSON_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS)
 libchatd_base_la_LIBADD = -lm $(EVENT_LIBS) $(CJSON_LIBS) $(SODIUM_LIBS) $(SYSTEMD_LIBS)

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "base/text.h"
+
 #define SD_JOURNAL_SUPPRESS_LOCATION 1
 #include <systemd/sd-journal.h>
 
@@ -106,6 +108,8 @@ void log_full(int priority, const char *fields, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	/* A line of somebody else's making must not look like one of ours. */
+	text_one_line(text);
 	if (logger.journal)
 		to_journal(priority, fields, text);
 	else

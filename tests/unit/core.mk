@@ -17,6 +17,7 @@ repository_fixture = tests/unit/repository-fixture.c tests/unit/repository-fixtu
 
 unit_tests += \
 	tests/unit/test-manners \
+	tests/unit/test-notify \
 	tests/unit/test-outbox \
 	tests/unit/test-presence \
 	tests/unit/test-repository \
@@ -25,6 +26,8 @@ tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c $(repository_fixture)
 tests_unit_test_outbox_LDADD = $(repository_test_libs)
 tests_unit_test_manners_SOURCES = tests/unit/test-manners.c $(repository_fixture)
 tests_unit_test_manners_LDADD = $(repository_test_libs)
+tests_unit_test_notify_SOURCES = tests/unit/test-notify.c daemon/notify.c daemon/notify.h
+tests_unit_test_notify_LDADD = $(db_test_libs) $(SYSTEMD_LIBS)
 tests_unit_test_presence_SOURCES = tests/unit/test-presence.c $(repository_fixture)
 tests_unit_test_presence_LDADD = $(repository_test_libs)
 tests_unit_test_repository_SOURCES = tests/unit/test-repository.c $(repository_fixture)
