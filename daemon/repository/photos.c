@@ -19,6 +19,12 @@
 #define SMALL_SIDE 1600
 #define SMALL_QUALITY 75
 
+/*
+ * Whoever they come from: messages whose photos are on their way, and of these, helpers that run.
+ */
+#define IMPORTS_MAX 64
+#define HELPERS_MAX 4
+
 struct prepared {
 	int fd; /* what the frontend gave */
 	char *name;
@@ -38,12 +44,14 @@ struct import {
 	struct prepared photos[ROOM_PHOTOS_MAX];
 	size_t n_photos;
 	size_t next;
+	bool waits; /* for a helper to end */
 	repository_id_fn fn;
 	void *userdata;
 	TAILQ_ENTRY(import) entry;
 };
 
 static void import_next(struct import *i);
+static void start_waiting(struct repository *r);
 
 static struct import *import_free(struct import *i)
 {
@@ -78,11 +86,14 @@ static void drop_bytes(struct import *i)
 
 static void import_end(struct import *i, const struct failure *f)
 {
+	struct repository *r = i->repository;
+
 	if (f)
 		drop_bytes(i);
-	TAILQ_REMOVE(&i->repository->transfers.imports, i, entry);
+	TAILQ_REMOVE(&r->transfers.imports, i, entry);
 	i->fn(i->userdata, f, f ? NULL : i->message_id);
 	import_free(i);
+	start_waiting(r);
 }
 
 static bool is_stored(const struct prepared *p)
@@ -221,6 +232,17 @@ static void on_preview(
 	result->full_fd = result->preview_fd = -1;
 	uuid7_generate(p->id);
 	loop_timer_start_us(i->step, 0);
+	start_waiting(i->repository);
+}
+
+static unsigned count_helpers(const struct repository *r)
+{
+	const struct import *i;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(i, &r->transfers.imports, entry)
+		n += i->preview != NULL;
+	return n;
 }
 
 static struct preview_options preview_options(struct repository *r)
@@ -246,11 +268,27 @@ static void import_next(struct import *i)
 		import_end(i, e < 0 ? &f : NULL);
 		return;
 	}
+	i->waits = count_helpers(i->repository) >= HELPERS_MAX;
+	if (i->waits)
+		return;
 	e = preview_start(
 		i->repository->loop, &o, i->photos[i->next].fd, on_preview, i, &i->preview);
 	if (e < 0) {
 		failure_set(&f, FAILURE_INTERNAL, "the photo cannot be prepared: %s", strerror(-e));
 		import_end(i, &f);
+	}
+}
+
+/* Those who came first; one whose helper cannot be started comes back here. */
+static void start_waiting(struct repository *r)
+{
+	struct import *i;
+
+	TAILQ_FOREACH(i, &r->transfers.imports, entry) {
+		if (i->waits) {
+			import_next(i);
+			return;
+		}
 	}
 }
 
@@ -309,14 +347,30 @@ static int import_fill(struct import *i, const struct room_send *m, struct failu
 	return 0;
 }
 
+static struct import *import_new(struct repository *r, struct failure *f)
+{
+	struct import *i;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(i, &r->transfers.imports, entry)
+		n++;
+	if (n >= IMPORTS_MAX) {
+		failure_set(f, FAILURE_BUSY, "photos of %u messages are being prepared", n);
+		return NULL;
+	}
+	i = calloc(1, sizeof(*i));
+	if (!i)
+		failure_from_errno(f, -ENOMEM);
+	return i;
+}
+
 void photos_import(
 	struct repository *r, const struct room_send *m, repository_id_fn fn, void *userdata)
 {
-	struct import *i = calloc(1, sizeof(*i));
 	struct failure f;
+	struct import *i = import_new(r, &f);
 
 	if (!i) {
-		failure_from_errno(&f, -ENOMEM);
 		fn(userdata, &f, NULL);
 		return;
 	}
