@@ -61,8 +61,9 @@ static const struct verb verbs[] = {
 		"back.",
 		"", 1, -1, verb_cancel },
 	{ "search", "WORD...", "find messages, newest first",
-		"A message is found that has all the words, whatever their case and accents. Each\n"
-		"may be the beginning of a longer one, unless they are quoted together:\n"
+		"A message is found that has all the words, whatever their case and, with\n"
+		"Latin letters, their accents. Each may be the beginning of a longer one, unless\n"
+		"they are quoted together:\n"
 		"  chatctl search '\"see you\" monday'.",
 		"nci", 1, -1, verb_search },
 	{ "watch", "", "tell changes as they happen",

@@ -37,6 +37,7 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/methods-users.c \
 	daemon/ipc/names.c daemon/ipc/names.h \
 	daemon/ipc/output.c daemon/ipc/output.h \
+	daemon/ipc/page.c daemon/ipc/page.h \
 	daemon/ipc/peer.c daemon/ipc/peer.h \
 	daemon/ipc/request.c daemon/ipc/request.h \
 	daemon/ipc/rpc-error.c daemon/ipc/rpc-error.h \

@@ -4,14 +4,8 @@
 #include "ipc/encode.h"
 #include "ipc/json-build.h"
 #include "ipc/limits.h"
+#include "ipc/page.h"
 #include "ipc/request.h"
-
-/* A page being read: messages and what each takes as text. */
-struct page {
-	cJSON *messages;
-	size_t sizes[PAGE_MAX];
-	size_t n, bytes;
-};
 
 struct list_params {
 	const char *chat_id;
@@ -50,31 +44,10 @@ static const struct schema list_result = {
 
 static int append_message(void *userdata, const struct message *m)
 {
-	struct page *page = userdata;
+	int r = page_append(userdata, encode_message(m), encode_message_size(m));
 
-	if (page->n == PAGE_MAX)
-		return -EINVAL;
-	if (!json_append(page->messages, encode_message(m)))
-		return -ENOMEM;
-	page->sizes[page->n] = encode_message_size(m);
-	page->bytes += page->sizes[page->n++];
-	return 0;
-}
-
-/* Drops messages from the far end until the page fits into a line; true if it had to. */
-static bool cut_page(struct page *page, bool from_front)
-{
-	size_t first = 0;
-	bool cut = false;
-
-	while (page->bytes > PAGE_BYTES_MAX && page->n - first > 1) {
-		size_t at = from_front ? first++ : --page->n;
-
-		page->bytes -= page->sizes[at];
-		cJSON_DeleteItemFromArray(page->messages, from_front ? 0 : (int)at);
-		cut = true;
-	}
-	return cut;
+	/* Which end is too much is known when all are here. */
+	return r < 0 ? r : 0;
 }
 
 static enum page_direction direction_of(const struct list_params *p)
@@ -95,7 +68,7 @@ static int read_page(struct request *rq, struct page *page, bool *ret_more)
 		p->before ? p->before : p->after, p->limit, append_message, page, &more);
 	if (r < 0)
 		return r;
-	if (cut_page(page, direction != PAGE_AFTER))
+	if (page_cut(page, direction != PAGE_AFTER))
 		more = true;
 	if (direction != PAGE_AFTER && !more)
 		more = room_has_older_history(rq->api->repository, p->chat_id);
@@ -106,11 +79,11 @@ static int read_page(struct request *rq, struct page *page, bool *ret_more)
 static void reply_page(struct request *rq)
 {
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	struct page page = { .messages = o ? cJSON_AddArrayToObject(o, "messages") : NULL };
+	struct page page = { .elements = o ? cJSON_AddArrayToObject(o, "messages") : NULL };
 	bool more;
 	int r;
 
-	if (!page.messages)
+	if (!page.elements)
 		return request_reply(rq, NULL);
 	r = read_page(rq, &page, &more);
 	if (r == -ENOENT)

@@ -4,6 +4,7 @@
 #include "ipc/encode.h"
 #include "ipc/json-build.h"
 #include "ipc/limits.h"
+#include "ipc/page.h"
 #include "ipc/request.h"
 
 struct list_params {
@@ -35,34 +36,20 @@ static const struct schema list_result = {
 	.fields = list_result_fields,
 };
 
-struct page {
-	cJSON *messages;
-	size_t bytes;
-	bool full;
-};
-
 static int append_message(void *userdata, const struct message *m)
 {
-	struct page *page = userdata;
-	size_t size = encode_message_size(m);
-
-	if (page->full || (page->bytes > 0 && page->bytes + size > PAGE_BYTES_MAX)) {
-		page->full = true;
-		return 0;
-	}
-	page->bytes += size;
-	return json_append(page->messages, encode_message(m)) ? 0 : -ENOMEM;
+	return page_append(userdata, encode_message(m), encode_message_size(m));
 }
 
 static void on_list(struct request *rq)
 {
 	const struct list_params *p = rq->params;
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	struct page page = { .messages = o ? cJSON_AddArrayToObject(o, "messages") : NULL };
+	struct page page = { .elements = o ? cJSON_AddArrayToObject(o, "messages") : NULL };
 	bool more = false;
 	int r;
 
-	if (!page.messages)
+	if (!page.elements)
 		return request_reply(rq, NULL);
 	r = store_outbox_page(rq->api->store, p->after, p->limit, append_message, &page, &more);
 	if (r == -ENOENT)
@@ -70,7 +57,7 @@ static void on_list(struct request *rq)
 			rq, FAILURE_NOT_FOUND, "'after' is no message here; list from the start");
 	if (r < 0)
 		return request_fail_errno(rq, r);
-	if (!json_add_bool(o, "more", more || page.full) ||
+	if (!json_add_bool(o, "more", more) ||
 		!json_add_integer(o, "as_of", store_last_change(rq->api->store)))
 		return request_reply(rq, NULL);
 	request_reply(rq, TAKE_PTR(o));

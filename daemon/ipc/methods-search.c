@@ -5,9 +5,16 @@
 #include "ipc/encode.h"
 #include "ipc/json-build.h"
 #include "ipc/limits.h"
+#include "ipc/page.h"
 #include "ipc/request.h"
 
 #define QUERY_MAX 1024
+
+/* Bytes of a snippet with its marks. */
+#define SNIPPET_MAX 2048
+
+/* What a piece of it takes beside its text. */
+#define PIECE_SIZE 40
 
 struct search_params {
 	const char *query;
@@ -19,7 +26,8 @@ struct search_params {
 static const struct json_field search_fields[] = {
 	{ "query", JSON_STRING, JSON_REQUIRED, offsetof(struct search_params, query), 1, QUERY_MAX,
 		"Words, each of which must be the beginning of one in the message, whatever its "
-		"case and accents; \"words in quotes\" must stand there one after another." },
+		"case and, with Latin letters, its accents; \"words in quotes\" must stand there "
+		"one after another." },
 	{ "chat_id", JSON_ID, JSON_NULLABLE, offsetof(struct search_params, chat_id),
 		.doc = "Only in this chat." },
 	{ "limit", JSON_INTEGER, 0, offsetof(struct search_params, limit), 1, PAGE_MAX,
@@ -65,36 +73,47 @@ static const struct schema search_result = {
 	.fields = search_result_fields,
 };
 
-struct page {
-	cJSON *results;
-	size_t bytes;
-};
-
-static bool add_piece(cJSON *snippet, char *text, bool match)
+/* Counts into `size` what it takes as JSON. */
+static bool add_piece(cJSON *snippet, char *text, bool match, size_t *size)
 {
 	cJSON *o;
 
 	if (!*text)
 		return true;
+	*size += PIECE_SIZE + json_string_size(text);
 	o = cJSON_CreateObject();
 	return json_append(snippet, o) && json_add_string(o, "text", text) &&
 		json_add_bool(o, "match", match);
 }
 
+/* One word may be as long as a message. */
+static void shorten(char *marked)
+{
+	size_t n = SNIPPET_MAX;
+
+	if (strlen(marked) <= n)
+		return;
+	while (n > 0 && ((unsigned char)marked[n] & 0xc0) == 0x80)
+		n--;
+	marked[n] = '\0';
+}
+
 /* Cuts the marked text at its marks. */
-static bool add_snippet(cJSON *o, const char *marked)
+static bool add_snippet(cJSON *o, const char *marked, size_t *size)
 {
 	static const char marks[] = { SEARCH_MARK_START, SEARCH_MARK_END, 0 };
 	_cleanup_free_ char *copy = strdup(marked ? marked : "");
 	cJSON *snippet = cJSON_AddArrayToObject(o, "snippet");
 	bool match = false, ok = copy && snippet;
 
+	if (copy)
+		shorten(copy);
 	for (char *p = copy; ok;) {
 		size_t n = strcspn(p, marks);
 		char mark = p[n];
 
 		p[n] = '\0';
-		ok = add_piece(snippet, p, match);
+		ok = add_piece(snippet, p, match, size);
 		if (!mark)
 			break;
 		match = mark == SEARCH_MARK_START;
@@ -105,28 +124,27 @@ static bool add_snippet(cJSON *o, const char *marked)
 
 static int append_found(void *userdata, const struct message *m, const char *snippet)
 {
-	struct page *page = userdata;
-	cJSON *o = cJSON_CreateObject();
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	size_t size = encode_message_size(m);
 
-	if (!json_append(page->results, o) || !json_add_item(o, "message", encode_message(m)) ||
-		!add_snippet(o, snippet))
+	if (!o || !json_add_item(o, "message", encode_message(m)) ||
+		!add_snippet(o, snippet, &size))
 		return -ENOMEM;
-	page->bytes += encode_message_size(m);
-	return page->bytes > PAGE_BYTES_MAX;
+	return page_append(userdata, TAKE_PTR(o), size);
 }
 
 static void reply_found(struct request *rq)
 {
 	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	const struct search_params *p = rq->params;
-	struct page page = { .results = o ? cJSON_AddArrayToObject(o, "results") : NULL };
+	struct page page = { .elements = o ? cJSON_AddArrayToObject(o, "results") : NULL };
 	struct search_query query = {
 		.text = p->query, .chat_id = p->chat_id, .cursor = p->cursor, .limit = p->limit
 	};
 	_cleanup_free_ char *cursor = NULL;
 	int r;
 
-	if (!page.results)
+	if (!page.elements)
 		return request_reply(rq, NULL);
 	r = store_search(rq->api->store, &query, append_found, &page, &cursor);
 	if (r == -EINVAL)

@@ -25,7 +25,7 @@ static int walk(struct store *s, struct db_stmt *q, store_outbox_fn fn, void *us
 		struct outbox_row row = { fn, userdata, db_column_int(q, 1) };
 
 		r = store_message_get(s, db_column_text(q, 0), emit_outbox, &row);
-		if (r < 0)
+		if (r != 0)
 			return r;
 	}
 	return r;
@@ -40,7 +40,8 @@ int store_outbox_list(
 		" AND added > ?1 ORDER BY added LIMIT ?2",
 		"ii", after, limit);
 
-	return r < 0 ? r : walk(s, q, fn, userdata);
+	r = r < 0 ? r : walk(s, q, fn, userdata);
+	return r < 0 ? r : 0;
 }
 
 int store_outbox_hand_over(struct store *s, const char *message_id)
@@ -80,12 +81,15 @@ static int emit_page(void *userdata, const struct message *m, int64_t number)
 {
 	struct page *p = userdata;
 
+	int r;
+
 	if (p->left == 0) {
 		p->more = true;
-		return 0;
+		return 1;
 	}
-	p->left--;
-	return p->fn(p->userdata, m);
+	r = p->fn(p->userdata, m);
+	p->left = r > 0 ? 0 : p->left - 1;
+	return r < 0 ? r : 0;
 }
 
 int store_outbox_page(struct store *s, const char *after, int64_t limit, store_message_fn fn,
@@ -106,9 +110,10 @@ int store_outbox_page(struct store *s, const char *after, int64_t limit, store_m
 		" ORDER BY added LIMIT ?2",
 		"ii", from, limit + 1);
 	r = r < 0 ? r : walk(s, q, emit_page, &page);
-	if (r == 0)
-		*ret_more = page.more;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_more = page.more;
+	return 0;
 }
 
 int64_t store_outbox_count(struct store *s, enum message_status status)

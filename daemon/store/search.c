@@ -182,7 +182,8 @@ int store_search(struct store *s, const struct search_query *query, store_search
 		return r;
 	*ret_cursor = NULL;
 	r = db_query(s->chat, &q,
-		"SELECT m.doc, m.id, snippet(search, 0, char(2), char(3), '…', 16)"
+		"SELECT m.doc, m.id, snippet(search, 0, CAST(x'fe' AS TEXT), CAST(x'ff' AS TEXT), "
+		"'…', 16)"
 		" FROM search JOIN message m ON m.doc = search.rowid"
 		" WHERE search MATCH ?1 AND search.rowid < ?2 ORDER BY search.rowid DESC LIMIT ?3",
 		"sii", (const char *)buffer_bytes(&match), below, query->limit + 1);

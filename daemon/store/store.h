@@ -117,7 +117,8 @@ int store_message_get(struct store *s, const char *message_id, store_message_fn 
 
 /*
  * At most `limit` PENDING and FAILED messages in order of sending, after that with the id `after`
- * (NULL: from the start), which need not be among them any more. -ENOENT: it is not here.
+ * (NULL: from the start), which need not be among them any more. `fn` may return 1: the page ends
+ * behind this one. -ENOENT: `after` is not here.
  */
 int store_outbox_page(struct store *s, const char *after, int64_t limit, store_message_fn fn,
 	void *userdata, bool *ret_more);
@@ -133,17 +134,18 @@ struct search_query {
 
 #define SEARCH_WORDS_MAX 32
 
-/* These stand around what was found in the snippet. */
-#define SEARCH_MARK_START '\x02'
-#define SEARCH_MARK_END '\x03'
+/* These stand around what was found in the snippet, and are no part of any text in UTF-8. */
+#define SEARCH_MARK_START '\xfe'
+#define SEARCH_MARK_END '\xff'
 
 /* As the other callbacks; 1 ends the page behind this message. */
 typedef int (*store_search_fn)(void *userdata, const struct message *m, const char *snippet);
 
 /*
- * Messages with all the words, whatever their case and accents, newest first. Finds what is in the
- * index (store_search_lag()). `ret_cursor`: where to go on, owned, NULL at the end. -EINVAL: no
- * word, or more than SEARCH_WORDS_MAX; -EBADMSG: a cursor that is none; -ENOENT: no such chat.
+ * Messages with all the words, newest first, whatever their case and, with Latin letters, accents.
+ * Finds what is in the index (store_search_lag()). `ret_cursor`: where to go on, owned, NULL at the
+ * end. -EINVAL: no word, or more than SEARCH_WORDS_MAX; -EBADMSG: a cursor that is none; -ENOENT:
+ * no such chat.
  */
 int store_search(struct store *s, const struct search_query *q, store_search_fn fn, void *userdata,
 	char **ret_cursor);

@@ -817,11 +817,11 @@ static void test_search_finds_words_newest_first(void **state)
 	assert_string_equal(find(f, "hello", NULL), "");
 	index_all(f);
 	assert_string_equal(find(f, "hello", NULL),
-		"m3{Zum Caf\xc3\xa9, \"\2hello\3\" there} n1{\2Hello\3 again, cafeteria} "
-		"m1{\2hello\3 world} ");
+		"m3{Zum Caf\xc3\xa9, \"\376hello\377\" there} n1{\376Hello\377 again, cafeteria} "
+		"m1{\376hello\377 world} ");
 	assert_string_equal(
-		find(f, "HEL caf", "c1"), "m3{Zum \2Caf\xc3\xa9\3, \"\2hello\3\" there} ");
-	assert_string_equal(find(f, "\"hello world\"", NULL), "m1{\2hello world\3} ");
+		find(f, "HEL caf", "c1"), "m3{Zum \376Caf\xc3\xa9\377, \"\376hello\377\" there} ");
+	assert_string_equal(find(f, "\"hello world\"", NULL), "m1{\376hello world\377} ");
 	assert_string_equal(find(f, "\"hello wor\"", NULL), "");
 	/* What means something to the index means nothing here. */
 	assert_string_equal(find(f, "hello OR world", NULL), "");
@@ -838,6 +838,16 @@ static void test_search_finds_words_newest_first(void **state)
 	assert_int_equal(store_search(f->store, &bad, collect_found, f, &cursor), -ENOENT);
 }
 
+static void test_control_characters_of_a_text_mark_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	put_chat(f, "c1", "bob", 0);
+	say(f, "c1", "m1", 1, 1000, "\2not\3 found \1");
+	index_all(f);
+	assert_string_equal(find(f, "found", NULL), "m1{\2not\3 \376found\377 \1} ");
+}
+
 /* What is numbered anew stays where it is in the index; clocks that are wrong harm nothing. */
 static void test_search_survives_renaming_and_odd_clocks(void **state)
 {
@@ -849,7 +859,7 @@ static void test_search_survives_renaming_and_odd_clocks(void **state)
 	index_all(f);
 	put_chat(f, "c2", "carol", 0);
 	index_all(f);
-	assert_string_equal(find(f, "text", "c2"), "p1{\2text\3} ");
+	assert_string_equal(find(f, "text", "c2"), "p1{\376text\377} ");
 	put_chat(f, "c1", "bob", 0);
 	say(f, "c1", "m1", 1, INT64_MAX, "word");
 	say(f, "c1", "m2", 2, INT64_MIN, "word");
@@ -857,7 +867,8 @@ static void test_search_survives_renaming_and_odd_clocks(void **state)
 	index_all(f);
 	reopen(f);
 	assert_int_equal(store_search_lag(f->store), 0);
-	assert_string_equal(find(f, "word", NULL), "m3{\2word\3} m1{\2word\3} m2{\2word\3} ");
+	assert_string_equal(
+		find(f, "word", NULL), "m3{\376word\377} m1{\376word\377} m2{\376word\377} ");
 }
 
 static void test_a_failed_commit_undoes_the_index(void **state)
@@ -871,7 +882,7 @@ static void test_a_failed_commit_undoes_the_index(void **state)
 	assert_int_equal(commit_without_room(f), -EIO);
 	assert_true(store_search_lag(f->store) > 0);
 	index_all(f);
-	assert_string_equal(find(f, "word", NULL), "m1{\2word\3} ");
+	assert_string_equal(find(f, "word", NULL), "m1{\376word\377} ");
 }
 
 static int collect_consumer(void *userdata, const char *name, int64_t seq)
@@ -928,6 +939,7 @@ int main(void)
 		TEST(test_a_failed_turn_gives_its_numbers_back),
 		TEST(test_consumers_move_forward_only),
 		TEST(test_search_finds_words_newest_first),
+		TEST(test_control_characters_of_a_text_mark_nothing),
 		TEST(test_search_survives_renaming_and_odd_clocks),
 		TEST(test_a_failed_commit_undoes_the_index),
 		TEST(test_outbox_in_order_of_sending),
