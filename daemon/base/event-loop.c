@@ -201,6 +201,8 @@ void loop_io_set_events(struct loop_io *io, unsigned events)
 		what |= EV_READ;
 	if (events & LOOP_WRITE)
 		what |= EV_WRITE;
+	if (events & LOOP_EDGE)
+		what |= EV_ET;
 	event_assign(&io->event, io->loop->base, io->fd, what, on_io, io);
 	event_add(&io->event, NULL);
 }

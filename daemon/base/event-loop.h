@@ -21,6 +21,8 @@ struct loop_signal;
 enum {
 	LOOP_READ = 1 << 0,
 	LOOP_WRITE = 1 << 1,
+	/* Tells when it begins to be so or is so anew, not as long as it is so. */
+	LOOP_EDGE = 1 << 2,
 };
 
 typedef void (*loop_fn)(void *userdata);
@@ -83,7 +85,10 @@ bool loop_timer_is_running(const struct loop_timer *t);
 struct loop_timer *loop_timer_free(struct loop_timer *t); /* takes NULL */
 DEFINE_CLEANUP(struct loop_timer *, loop_timer_free)
 
-/* Watches `fd` (borrowed) for `events`; level-triggered. NULL when memory is short. */
+/*
+ * Watches `fd` (borrowed) for `events`; level-triggered, unless LOOP_EDGE is one of them. Watches
+ * of one descriptor are either. NULL when memory is short.
+ */
 struct loop_io *loop_io_new(
 	struct event_loop *loop, int fd, unsigned events, loop_io_fn fn, void *userdata);
 void loop_io_set_events(struct loop_io *io, unsigned events); /* 0 pauses */

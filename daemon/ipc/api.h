@@ -37,8 +37,9 @@ struct api {
 	enum key_source key_source;
 	const struct ipc_version *versions;
 	size_t n_versions;
-	uint64_t stall_us;                  /* how long a peer may leave its output unread */
-	struct call_queue_list queues;      /* of all clients */
-	struct call_list orphans;           /* requests under way whose peers have gone */
+	uint64_t stall_us;             /* how long a peer may leave its output unread */
+	struct call_queue_list queues; /* of all clients */
+	struct call_list orphans;      /* requests under way whose clients have gone */
+	unsigned n_orphans;
 	char instance_id[UUID_STRING_SIZE]; /* of this run of the daemon */
 };

@@ -2,6 +2,7 @@
 #include "ipc/bus-call.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "ipc/bus-name.h"
 #include "ipc/bus-peer.h"
@@ -12,6 +13,7 @@ struct bus_call {
 	struct call call; /* first */
 	sd_bus_message *message;
 	sd_bus_message *reply; /* NULL: none is expected, or none could be made */
+	struct load given;     /* the descriptor in it */
 };
 
 /* The error's own member holds its text; behind it comes what programs look at. */
@@ -50,6 +52,23 @@ static int make_result(const struct bus_call *c, const cJSON *result, int fd, sd
 	return 0;
 }
 
+/* Charges the client with the descriptor of the reply, in place of an earlier reply's. */
+static void charge(struct bus_call *c, int fd)
+{
+	struct load *unread = &((struct bus_peer *)c->call.queue)->unread;
+	struct stat st;
+
+	unread->fds -= c->given.fds;
+	unread->fd_bytes -= c->given.fd_bytes;
+	c->given = (struct load){ 0 };
+	if (fd < 0)
+		return;
+	c->given.fds = 1;
+	c->given.fd_bytes = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	unread->fds += c->given.fds;
+	unread->fd_bytes += c->given.fd_bytes;
+}
+
 static bool on_encode(struct call *call, cJSON *tree, const struct rpc_error *error, int given)
 {
 	_cleanup_(cJSON_Deletep) cJSON *result = tree;
@@ -64,6 +83,7 @@ static bool on_encode(struct call *call, cJSON *tree, const struct rpc_error *er
 		rpc_error_set(&failed, CHAT_RPC_INTERNAL_ERROR, "the answer cannot be written");
 		error = &failed;
 	}
+	charge(c, error ? -1 : fd);
 	if (error)
 		make_error(c->message, error, &c->reply);
 	return error != &failed;
@@ -85,7 +105,7 @@ static void on_deliver(struct call *call)
 
 static void on_delivered(struct call_queue *q)
 {
-	bus_peer_touch((struct bus_peer *)q);
+	bus_peer_ask((struct bus_peer *)q);
 }
 
 static void on_free(struct call *call)
@@ -146,6 +166,11 @@ int bus_call_start(struct call_queue *q, sd_bus_message *m)
 	if (q->n >= CLIENT_REQUESTS_MAX) {
 		rpc_error_set(&error, CHAT_ERROR_BUSY, "%u requests are in flight already",
 			CLIENT_REQUESTS_MAX);
+		return bus_reply_error(m, &error);
+	}
+	if ((method->flags & METHOD_SENDS_FD) && bus_peer_is_laden((struct bus_peer *)q)) {
+		rpc_error_set(&error, CHAT_ERROR_BUSY,
+			"the descriptors of earlier answers have not been taken");
 		return bus_reply_error(m, &error);
 	}
 	if (method->flags & METHOD_SECRET)

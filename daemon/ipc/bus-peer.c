@@ -149,8 +149,11 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	/* An error is an answer as well. */
 	p->ping_slot = sd_bus_slot_unref(p->ping_slot);
-	p->unread -= p->pinged;
-	p->pinged = 0;
+	p->unread.bytes -= p->pinged.bytes;
+	p->unread.fds -= p->pinged.fds;
+	p->unread.fd_bytes -= p->pinged.fd_bytes;
+	p->pinged = (struct load){ 0 };
+	bus_peer_ask(p);
 	hub_schedule(p->o.api->hub);
 	return 0;
 }
@@ -168,12 +171,32 @@ static int ping(struct bus_peer *p)
 	return r;
 }
 
+bool bus_peer_is_laden(const struct bus_peer *p)
+{
+	return p->unread.fds >= CLIENT_GIVEN_FDS_MAX ||
+		p->unread.fd_bytes >= CLIENT_GIVEN_BYTES_MAX;
+}
+
+void bus_peer_ask(struct bus_peer *p)
+{
+	int r = 0;
+
+	if (!p->ping_slot &&
+		(p->unread.bytes >= BUS_PEER_HIGH_WATER / 2 ||
+			p->unread.fds >= CLIENT_GIVEN_FDS_MAX / 2 ||
+			p->unread.fd_bytes >= CLIENT_GIVEN_BYTES_MAX / 2))
+		r = ping(p);
+	if (r < 0)
+		bus_peer_fail(p, r);
+	bus_peer_touch(p);
+}
+
 static bool is_full(void *userdata)
 {
 	struct bus_peer *p = userdata;
 	uint64_t queued;
 
-	return p->state != BUS_PEER_ADMITTED || p->unread >= BUS_PEER_HIGH_WATER ||
+	return p->state != BUS_PEER_ADMITTED || p->unread.bytes >= BUS_PEER_HIGH_WATER ||
 		sd_bus_get_n_queued_write(p->o.bus, &queued) < 0 || queued >= QUEUE_HIGH_WATER;
 }
 
@@ -204,19 +227,12 @@ static void take_event(void *userdata, struct event *e)
 		return;
 	}
 	bus_peer_send(p, m);
-	p->unread += bytes + SIGNAL_BYTES;
+	p->unread.bytes += bytes + SIGNAL_BYTES;
 }
 
 static void flush_events(void *userdata)
 {
-	struct bus_peer *p = userdata;
-	int r = 0;
-
-	if (p->unread >= BUS_PEER_HIGH_WATER / 2 && !p->ping_slot)
-		r = ping(p);
-	if (r < 0)
-		bus_peer_fail(p, r);
-	bus_peer_touch(p);
+	bus_peer_ask(userdata);
 }
 
 static const struct subscriber_ops subscriber_ops = {

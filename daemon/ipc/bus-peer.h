@@ -17,6 +17,7 @@
 #include "ipc/api.h"
 #include "ipc/call.h"
 #include "ipc/limits.h"
+#include "ipc/output.h"
 
 /* Bytes of changes that a client may have unread. */
 #define BUS_PEER_HIGH_WATER (256u * 1024u)
@@ -51,8 +52,8 @@ struct bus_peer {
 	sd_bus_slot *gone_slot, *user_slot, *ping_slot;
 	sd_bus_message *waiting[CLIENT_REQUESTS_MAX]; /* for its admission */
 	unsigned n_waiting;
-	size_t unread; /* bytes of changes */
-	size_t pinged; /* of these, what came before the ping that is under way */
+	struct load unread; /* bytes of changes; descriptors of answers */
+	struct load pinged; /* of these, what came before the ping that is under way */
 	struct loop_deferred bury;
 	TAILQ_ENTRY(bus_peer) entry; /* its owner's */
 };
@@ -66,6 +67,12 @@ DEFINE_CLEANUP(struct bus_peer *, bus_peer_free)
 
 /* Takes in a method call of this client. */
 void bus_peer_take(struct bus_peer *p, sd_bus_message *m);
+
+/* Whether it has been given so many descriptors that it takes these first. */
+bool bus_peer_is_laden(const struct bus_peer *p);
+
+/* Begins to find out whether it has read what it was sent, if that is much. */
+void bus_peer_ask(struct bus_peer *p);
 
 /* Sends a message; bus_peer_touch follows. */
 void bus_peer_send(struct bus_peer *p, sd_bus_message *m);

@@ -5,6 +5,9 @@
 
 #include "ipc/limits.h"
 
+/* A turn that fails takes the reads in it along; with the third it is not their neighbours. */
+#define ATTEMPTS_MAX 3
+
 static void call_free(struct call *c)
 {
 	request_clear(&c->rq);
@@ -12,34 +15,56 @@ static void call_free(struct call *c)
 	c->ops->free(c);
 }
 
-/* The turn was rolled back: what its answers say is not so. */
-static void withdraw(struct call *c, int error)
+/* One that changes nothing can be asked again: what is so now is not what was undone. */
+static bool run_again(struct call *c)
+{
+	unsigned flags = c->rq.method ? c->rq.method->flags : 0;
+
+	if ((flags & METHOD_WRITES) || c->attempts == 0 || c->attempts == ATTEMPTS_MAX)
+		return false;
+	TAILQ_INSERT_TAIL(&c->queue->running, c, entry);
+	c->queue->n++;
+	c->attempts++;
+	request_run_again(&c->rq);
+	return true;
+}
+
+/* The turn was rolled back: what its answers say is not so. False: they come later. */
+static bool withdraw(struct call *c, int error)
 {
 	struct failure failure;
 	struct rpc_error e;
 
+	if (c->rq.method && (c->rq.method->flags & METHOD_TELLS_COMMITTED))
+		return true;
 	if (c->rq.stages_subscription)
 		subscriber_settle(&c->queue->client->subscriber, false);
 	c->rq.stages_subscription = false;
+	if (run_again(c))
+		return false;
 	if (c->is_error)
-		return;
+		return true;
 	failure_from_errno(&failure, error);
-	if (failure.kind != FAILURE_STORAGE_FULL)
+	if (failure.kind != FAILURE_STORAGE_FULL || !(c->rq.method->flags & METHOD_WRITES))
 		failure_from_errno(&failure, -EIO);
 	rpc_error_from_failure(&e, &failure);
 	c->ops->encode(c, NULL, &e, -1);
+	c->is_error = true;
+	return true;
 }
 
 static void on_commit(void *userdata, int error)
 {
+	struct call_list finished = TAILQ_HEAD_INITIALIZER(finished);
 	struct call_queue *q = userdata;
 	struct call *c;
 
-	while ((c = TAILQ_FIRST(&q->finished))) {
-		TAILQ_REMOVE(&q->finished, c, entry);
+	TAILQ_CONCAT(&finished, &q->finished, entry);
+	while ((c = TAILQ_FIRST(&finished))) {
+		TAILQ_REMOVE(&finished, c, entry);
 		q->n--;
-		if (error < 0)
-			withdraw(c, error);
+		if (error < 0 && !withdraw(c, error))
+			continue;
 		c->ops->deliver(c);
 		call_free(c);
 	}
@@ -59,6 +84,7 @@ static void finish(struct call *c, cJSON *result, const struct rpc_error *error,
 static void drop_orphan(struct call *c, cJSON *result, int fd)
 {
 	TAILQ_REMOVE(&c->rq.api->orphans, c, entry);
+	c->rq.api->n_orphans--;
 	cJSON_Delete(result);
 	if (fd >= 0)
 		close(fd);
@@ -69,6 +95,10 @@ static void run(struct call *c)
 {
 	if (c->rq.method->flags & METHOD_ORDERED)
 		c->queue->ordered_runs = true;
+	if ((c->rq.method->flags & METHOD_WAITS) && c->rq.api->n_orphans >= ORPHANS_MAX)
+		return request_fail_with(&c->rq, FAILURE_BUSY,
+			"too many requests of clients that have left are under way");
+	c->attempts++;
 	request_run(&c->rq, TAKE_PTR(c->params));
 }
 
@@ -194,6 +224,7 @@ void call_queue_clear(struct call_queue *q)
 		c->queue = NULL;
 		c->rq.client = NULL;
 		TAILQ_INSERT_TAIL(&c->rq.api->orphans, c, entry);
+		c->rq.api->n_orphans++;
 		if (c->rq.on_client_gone)
 			c->rq.on_client_gone(&c->rq);
 	}
@@ -232,6 +263,7 @@ void calls_lock(struct api *api)
 		while ((c = find_in_need(q)))
 			end_locked(c);
 	calls_free_orphans(&api->orphans);
+	api->n_orphans = 0;
 }
 
 void calls_free_orphans(struct call_list *orphans)

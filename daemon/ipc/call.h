@@ -22,6 +22,7 @@ struct call {
 	struct call_queue *queue; /* NULL: the client has gone */
 	cJSON *params;            /* owned; while held */
 	bool is_error;
+	unsigned attempts; /* how often its handler was called */
 	TAILQ_ENTRY(call) entry;
 };
 

@@ -22,3 +22,13 @@
 
 /* Descriptors that requests in flight may hold. */
 #define CLIENT_FDS_MAX 64
+
+/*
+ * Descriptors that a client may have been given without having taken them, and the bytes behind
+ * these: with as many, none of its requests is started.
+ */
+#define CLIENT_GIVEN_FDS_MAX 16
+#define CLIENT_GIVEN_BYTES_MAX (32u << 20)
+
+/* Requests under way, of all clients that have left, with which none is begun that may wait. */
+#define ORPHANS_MAX 64

@@ -31,6 +31,7 @@ struct batch {
 	struct buffer text;
 	bool failed; /* memory was short */
 	bool stages_subscription;
+	bool withholds; /* holds the answer to a change */
 	TAILQ_ENTRY(batch) entry;
 };
 
@@ -51,10 +52,22 @@ static void on_free(struct call *call)
 static void batch_free(struct line_queue *q, struct batch *b)
 {
 	TAILQ_REMOVE(&q->batches, b, entry);
+	q->batch_bytes -= buffer_size(&b->text);
+	q->n_withholding -= b->withholds;
+	if (b->withholds && q->n_withholding == 0)
+		hub_schedule(q->calls.api->hub);
 	cJSON_Delete(b->entries);
 	fd_list_unref(b->fds);
 	buffer_clear(&b->text);
 	free(b);
+}
+
+static void batch_write(struct line_queue *q, struct batch *b, const char *data, size_t n)
+{
+	if (buffer_append(&b->text, data, n) < 0)
+		b->failed = true;
+	else
+		q->batch_bytes += n;
 }
 
 static void batch_end(struct line_queue *q, struct batch *b)
@@ -64,7 +77,8 @@ static void batch_end(struct line_queue *q, struct batch *b)
 	if (b->unfinished > 0 || q->starting == b)
 		return;
 	if (buffer_size(&b->text) > 0 || b->failed) {
-		if (buffer_append(&b->text, "]\n", 2) == 0 && !b->failed)
+		batch_write(q, b, "]\n", 2);
+		if (!b->failed)
 			line = chunk_new(buffer_bytes(&b->text), buffer_size(&b->text));
 		peer_send(q->peer, line);
 	}
@@ -76,11 +90,12 @@ static void batch_end(struct line_queue *q, struct batch *b)
 static void batch_add(struct line_queue *q, struct batch *b, const struct line_call *c)
 {
 	if (c->line) {
-		const char *separator = buffer_size(&b->text) > 0 ? "," : "[";
-
-		if (buffer_append(&b->text, separator, 1) < 0 ||
-			buffer_append(&b->text, c->line->data, c->line->size - 1) < 0)
-			b->failed = true;
+		batch_write(q, b, buffer_size(&b->text) > 0 ? "," : "[", 1);
+		batch_write(q, b, c->line->data, c->line->size - 1);
+	}
+	if (!c->call.is_error && (c->call.rq.method->flags & METHOD_WRITES) && !b->withholds) {
+		b->withholds = true;
+		q->n_withholding++;
 	}
 	b->stages_subscription |= c->call.rq.stages_subscription;
 	b->unfinished--;
@@ -92,7 +107,7 @@ static void on_deliver(struct call *call)
 	struct line_call *c = (struct line_call *)call;
 	struct line_queue *q = queue_of(c);
 
-	q->finished_bytes -= c->line ? c->line->size : 0;
+	load_remove(&q->finished, c->line);
 	if (c->batch) {
 		batch_add(q, c->batch, c);
 		return;
@@ -114,11 +129,12 @@ static void on_delivered(struct call_queue *calls)
 /* Takes the line, in place of another that was made before. */
 static void set_line(struct line_call *c, struct chunk *line)
 {
-	size_t before = c->line ? c->line->size : 0, now = line ? line->size : 0;
+	struct line_queue *q = queue_of(c);
 
-	queue_of(c)->finished_bytes += now - before;
+	load_remove(&q->finished, c->line);
+	load_add(&q->finished, line);
 	if (c->batch)
-		c->batch->bytes += now - before;
+		c->batch->bytes += (line ? line->size : 0) - (c->line ? c->line->size : 0);
 	chunk_unref(c->line);
 	c->line = line;
 }
@@ -139,8 +155,8 @@ static bool encode_result(struct line_call *c, cJSON *result, int fd)
 
 	if (!c->id)
 		cJSON_Delete(result);
-	if (line)
-		line->fd = fd;
+	if (line && fd >= 0)
+		chunk_set_fd(line, fd);
 	else if (fd >= 0)
 		close(fd);
 	if (fits(c, line)) {
@@ -260,6 +276,12 @@ static bool check_batch_size(int n, struct rpc_error *e)
 		rpc_error_set(e, CHAT_ERROR_TOO_LARGE, "a batch holds at most %d requests",
 			RPC_BATCH_MAX);
 	return n > 0 && n <= RPC_BATCH_MAX;
+}
+
+size_t line_queue_waiting_bytes(const struct line_queue *q)
+{
+	return q->finished.bytes + q->batch_bytes -
+		(q->starting ? buffer_size(&q->starting->text) : 0);
 }
 
 void line_queue_next_of_batch(struct line_queue *q)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
 
@@ -21,7 +22,9 @@ struct line_queue {
 	struct peer *peer;
 	struct batch_list batches; /* not answered yet */
 	struct batch *starting;    /* whose requests have not all been started; borrowed */
-	size_t finished_bytes;     /* of answers that wait for the commit */
+	struct load finished;      /* of answers that wait for the commit */
+	size_t batch_bytes;        /* of answers that wait for the rest of their batch */
+	unsigned n_withholding;    /* batches that hold answers to changes */
 };
 
 void line_queue_init(struct line_queue *q, struct peer *p);
@@ -34,6 +37,17 @@ void line_queue_add(struct line_queue *q, struct line *line);
 
 /* Answers a line that was skipped for its length. */
 void line_queue_too_long(struct line_queue *q);
+
+/* Bytes that wait for something other than the starting of the rest of their batch. */
+size_t line_queue_waiting_bytes(const struct line_queue *q);
+
+/*
+ * A batch holds the answer to a change: what tells of changes waits, as it comes after that answer.
+ */
+static inline bool line_queue_withholds(const struct line_queue *q)
+{
+	return q->n_withholding > 0;
+}
 
 /* Starts the next request of q->starting, or ends the starting when none is left. */
 void line_queue_next_of_batch(struct line_queue *q);

@@ -34,6 +34,10 @@ enum {
 	METHOD_SECRET = 1 << 3,
 	/* Can be called while the account is locked, and goes on while it is being locked. */
 	METHOD_WHILE_LOCKED = 1 << 4,
+	/* May go on for long, also when the client has left. */
+	METHOD_WAITS = 1 << 5,
+	/* Its answer speaks of nothing but what is committed: true whatever becomes of the turn. */
+	METHOD_TELLS_COMMITTED = 1 << 6,
 };
 
 /* What a json_field cannot say of a parameter. */

@@ -186,7 +186,7 @@ const struct method methods_account[] = {
 		.errors = 1u << FAILURE_INVALID | 1u << FAILURE_DENIED | 1u << FAILURE_OFFLINE |
 			1u << FAILURE_CONFLICT | 1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_FULL,
-		.flags = METHOD_WRITES | METHOD_SECRET,
+		.flags = METHOD_WRITES | METHOD_SECRET | METHOD_WAITS,
 		.handler = on_login,
 	},
 	{

@@ -185,6 +185,7 @@ const struct method methods_changes[] = {
 		.result = &wait_result,
 		.errors = 1u << FAILURE_INVALID,
 		.scopes = SCOPE_READ,
+		.flags = METHOD_TELLS_COMMITTED,
 		.handler = on_wait,
 	},
 	{ 0 },

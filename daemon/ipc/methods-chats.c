@@ -214,7 +214,7 @@ const struct method methods_chats[] = {
 		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_OFFLINE |
 			1u << FAILURE_LOGIN_REQUIRED | 1u << FAILURE_STORAGE_FULL,
 		.scopes = SCOPE_SEND,
-		.flags = METHOD_WRITES,
+		.flags = METHOD_WRITES | METHOD_WAITS,
 		.handler = on_create,
 	},
 	{

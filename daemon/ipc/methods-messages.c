@@ -379,6 +379,7 @@ const struct method methods_messages[] = {
 		.result = &list_result,
 		.errors = 1u << FAILURE_NOT_FOUND,
 		.scopes = SCOPE_READ,
+		.flags = METHOD_WAITS,
 		.handler = on_list,
 	},
 	{
@@ -407,7 +408,7 @@ const struct method methods_messages[] = {
 			1u << FAILURE_TOO_LARGE | 1u << FAILURE_CONFLICT |
 			1u << FAILURE_STORAGE_FULL | 1u << FAILURE_DENIED,
 		.scopes = SCOPE_SEND,
-		.flags = METHOD_WRITES | METHOD_ORDERED,
+		.flags = METHOD_WRITES | METHOD_ORDERED | METHOD_WAITS,
 		.handler = on_send,
 	},
 	{

@@ -56,6 +56,7 @@ const struct method methods_users[] = {
 		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_OFFLINE |
 			1u << FAILURE_LOGIN_REQUIRED,
 		.scopes = SCOPE_READ,
+		.flags = METHOD_WAITS,
 		.handler = on_get,
 	},
 	{ 0 },

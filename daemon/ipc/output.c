@@ -4,11 +4,38 @@
 #include "ipc/output.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define WRITE_MAX 64u
+
+/*
+ * The kernel counts what is unread by the memory that it takes, which is more for the least of it;
+ * while it lets go of the last piece it shows a few bytes.
+ */
+#define UNREAD_MIN 128
+
+void load_add(struct load *l, const struct chunk *c)
+{
+	if (!c)
+		return;
+	l->bytes += c->size;
+	l->fds += c->fd >= 0;
+	l->fd_bytes += c->fd_bytes;
+}
+
+void load_remove(struct load *l, const struct chunk *c)
+{
+	if (!c)
+		return;
+	l->bytes -= c->size;
+	l->fds -= c->fd >= 0;
+	l->fd_bytes -= c->fd_bytes;
+}
 
 static struct chunk *chunk_alloc(size_t size)
 {
@@ -18,6 +45,7 @@ static struct chunk *chunk_alloc(size_t size)
 		return NULL;
 	c->refs = 1;
 	c->fd = -1;
+	c->fd_bytes = 0;
 	c->size = size;
 	return c;
 }
@@ -46,6 +74,14 @@ struct chunk *chunk_new_line(const cJSON *value)
 	memcpy(c->data, text, n);
 	c->data[n] = '\n';
 	return c;
+}
+
+void chunk_set_fd(struct chunk *c, int fd)
+{
+	struct stat st;
+
+	c->fd = fd;
+	c->fd_bytes = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 struct chunk *chunk_unref(struct chunk *c)
@@ -85,7 +121,7 @@ int output_append(struct output *o, struct chunk *c)
 		return -ENOMEM;
 	o->chunks[(o->first + o->n) % o->allocated] = chunk_ref(c);
 	o->n++;
-	o->bytes += c->size;
+	load_add(&o->load, c);
 	return 0;
 }
 
@@ -140,11 +176,15 @@ static ssize_t write_some(struct output *o, int fd)
 
 static void drop_sent(struct output *o, size_t n)
 {
-	o->bytes -= n;
+	o->load.bytes -= n;
 	n += o->sent;
 	while (o->n > 0 && n >= chunk_at(o, 0)->size) {
-		n -= chunk_at(o, 0)->size;
-		chunk_unref(chunk_at(o, 0));
+		struct chunk *c = chunk_at(o, 0);
+
+		n -= c->size;
+		if (c->fd >= 0)
+			load_add(&o->given, c);
+		chunk_unref(c);
 		o->first = (o->first + 1) % o->allocated;
 		o->n--;
 	}
@@ -163,6 +203,17 @@ int output_write(struct output *o, int fd, bool *ret_progress)
 		drop_sent(o, (size_t)n);
 	}
 	return 0;
+}
+
+void output_check_taken(struct output *o, int fd)
+{
+	int unread;
+
+	if (o->given.fds == 0 || (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread >= UNREAD_MIN))
+		return;
+	o->load.fds -= o->given.fds;
+	o->load.fd_bytes -= o->given.fd_bytes;
+	o->given = (struct load){ 0 };
 }
 
 void output_clear(struct output *o)

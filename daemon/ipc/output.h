@@ -13,16 +13,31 @@
 
 struct chunk {
 	unsigned refs;
-	int fd; /* owned; -1: none */
+	int fd;            /* owned; -1: none */
+	uint64_t fd_bytes; /* behind it */
 	size_t size;
 	char data[];
 };
+
+/* What chunks weigh. */
+struct load {
+	size_t bytes;
+	unsigned fds;
+	uint64_t fd_bytes;
+};
+
+/* Takes NULL for nothing. */
+void load_add(struct load *l, const struct chunk *c);
+void load_remove(struct load *l, const struct chunk *c);
 
 /* Bytes with one reference; NULL when memory is short. */
 struct chunk *chunk_new(const void *data, size_t size);
 
 /* The value as one line, its newline included. */
 struct chunk *chunk_new_line(const cJSON *value);
+
+/* Adds the descriptor (taken) that travels with the chunk. */
+void chunk_set_fd(struct chunk *c, int fd);
 
 static inline struct chunk *chunk_ref(struct chunk *c)
 {
@@ -38,8 +53,12 @@ DEFINE_CLEANUP(struct chunk *, chunk_unref)
 struct output {
 	struct chunk **chunks; /* a ring */
 	size_t first, n, allocated;
-	size_t sent;  /* bytes of the first chunk that are gone */
-	size_t bytes; /* that wait */
+	size_t sent; /* bytes of the first chunk that are gone */
+	/*
+	 * What waits here; of the descriptors also those that the kernel has and the peer may not.
+	 */
+	struct load load;
+	struct load given; /* of the descriptors those that the kernel has */
 };
 
 /* Queues a chunk behind the others with a reference of its own. -ENOMEM. */
@@ -50,5 +69,11 @@ int output_append(struct output *o, struct chunk *c);
  * errno: the connection is lost. `ret_progress`: something was written.
  */
 int output_write(struct output *o, int fd, bool *ret_progress);
+
+/*
+ * Learns from the kernel whether the peer has taken all that it was given, which shows only when it
+ * has read everything. No effect while there are no descriptors of which that is not known.
+ */
+void output_check_taken(struct output *o, int fd);
 
 void output_clear(struct output *o);

@@ -4,6 +4,7 @@
 #include "ipc/peer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -13,16 +14,25 @@
 
 #define READ_SIZE (32u * 1024u)
 
-static size_t unsent(const struct peer *p)
+static void on_taken(void *userdata, int fd, unsigned ready);
+
+/* Whether what waits for the peer reaches that part of what may wait. */
+static bool has_waiting(const struct peer *p, unsigned part)
 {
-	return p->output.bytes + p->lines.finished_bytes;
+	size_t bytes = p->output.load.bytes + line_queue_waiting_bytes(&p->lines);
+	unsigned fds = p->output.load.fds + p->lines.finished.fds;
+	uint64_t fd_bytes = p->output.load.fd_bytes + p->lines.finished.fd_bytes;
+
+	return bytes >= PEER_HIGH_WATER / part || fds >= CLIENT_GIVEN_FDS_MAX / part ||
+		fd_bytes >= CLIENT_GIVEN_BYTES_MAX / part;
 }
 
 static void update_choked(struct peer *p)
 {
-	if (unsent(p) >= PEER_HIGH_WATER)
+	output_check_taken(&p->output, p->fd);
+	if (has_waiting(p, 1))
 		p->choked = true;
-	if (!p->choked || unsent(p) >= PEER_HIGH_WATER / 2)
+	if (!p->choked || has_waiting(p, 2))
 		return;
 	p->choked = false;
 	hub_schedule(p->api->hub);
@@ -35,6 +45,41 @@ static bool may_start(struct peer *p)
 	return !p->dead && !p->choked && p->lines.calls.n < CLIENT_REQUESTS_MAX;
 }
 
+/* Nothing is to be written, and nothing goes on before the peer has read what it was given. */
+static bool waits_for_taking(const struct peer *p)
+{
+	return p->choked && p->output.load.bytes == 0 && p->output.given.fds > 0;
+}
+
+static void stop_watching_taking(struct peer *p)
+{
+	p->taken_io = loop_io_free(p->taken_io);
+	closep(&p->taken_fd);
+	p->taken_fd = -1;
+}
+
+/*
+ * That a peer reads shows in the socket's becoming writable anew, which it is all the time. The
+ * loop watches a descriptor in one way only, so that takes a second one.
+ */
+static void watch_taking(struct peer *p)
+{
+	if (!waits_for_taking(p)) {
+		stop_watching_taking(p);
+		return;
+	}
+	if (p->taken_io)
+		return;
+	p->taken_fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 3);
+	if (p->taken_fd >= 0)
+		p->taken_io =
+			loop_io_new(p->api->loop, p->taken_fd, LOOP_WRITE | LOOP_EDGE, on_taken, p);
+	if (!p->taken_io) {
+		log_warning("Cannot watch a frontend; it is disconnected.");
+		peer_close(p);
+	}
+}
+
 static void update_events(struct peer *p)
 {
 	unsigned events = 0;
@@ -43,15 +88,16 @@ static void update_events(struct peer *p)
 		return;
 	if (!p->eof && may_start(p) && !p->lines.starting)
 		events |= LOOP_READ;
-	if (p->output.bytes > 0)
+	if (p->output.load.bytes > 0)
 		events |= LOOP_WRITE;
 	loop_io_set_events(p->io, events);
+	watch_taking(p);
 }
 
 /* Nothing more comes and nothing is left to answer. */
 static bool is_finished(const struct peer *p)
 {
-	return p->eof && p->lines.calls.n == 0 && !p->lines.starting && p->output.bytes == 0;
+	return p->eof && p->lines.calls.n == 0 && !p->lines.starting && p->output.load.bytes == 0;
 }
 
 static bool start_one(struct peer *p)
@@ -85,6 +131,17 @@ static void proceed(void *userdata)
 	update_events(p);
 	if (is_finished(p))
 		peer_close(p);
+}
+
+static void on_taken(void *userdata, int fd, unsigned ready)
+{
+	struct peer *p = userdata;
+
+	loop_timer_start_us(p->stall_timer, p->api->stall_us);
+	update_choked(p);
+	if (!waits_for_taking(p))
+		loop_timer_stop(p->stall_timer);
+	update_events(p);
 }
 
 void peer_proceed_later(struct peer *p)
@@ -191,7 +248,8 @@ void peer_flush(struct peer *p)
 		peer_close(p);
 		return;
 	}
-	if (r == 0)
+	update_choked(p);
+	if (r == 0 && !waits_for_taking(p))
 		loop_timer_stop(p->stall_timer);
 	else if (progress || !loop_timer_is_running(p->stall_timer))
 		loop_timer_start_us(p->stall_timer, p->api->stall_us);
@@ -212,7 +270,7 @@ static bool is_full(void *userdata)
 	struct peer *p = userdata;
 
 	update_choked(p);
-	return p->dead || p->choked;
+	return p->dead || p->choked || line_queue_withholds(&p->lines);
 }
 
 static void take_event(void *userdata, struct event *e)
@@ -250,6 +308,7 @@ void peer_close(struct peer *p)
 		return;
 	p->dead = true;
 	loop_io_set_events(p->io, 0);
+	stop_watching_taking(p);
 	loop_timer_stop(p->stall_timer);
 	event_loop_undefer(p->api->loop, &p->proceed);
 	event_loop_defer(p->api->loop, &p->bury);
@@ -273,6 +332,7 @@ int peer_new(const struct peer_options *o, struct peer **ret)
 	}
 	p->api = o->api;
 	p->fd = o->fd;
+	p->taken_fd = -1;
 	p->pid = o->pid;
 	p->on_gone = o->on_gone;
 	p->userdata = o->userdata;
@@ -298,6 +358,7 @@ struct peer *peer_free(struct peer *p)
 	event_loop_undefer(p->api->loop, &p->bury);
 	line_queue_clear(&p->lines);
 	client_clear(&p->client);
+	stop_watching_taking(p);
 	p->io = loop_io_free(p->io);
 	p->stall_timer = loop_timer_free(p->stall_timer);
 	line_reader_clear(&p->reader);

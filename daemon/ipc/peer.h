@@ -30,13 +30,15 @@ struct peer {
 	int fd;
 	pid_t pid;
 	struct loop_io *io;
+	int taken_fd; /* of the same connection; -1 but while it is watched */
+	struct loop_io *taken_io;
 	struct loop_timer *stall_timer;
 	struct loop_deferred proceed; /* goes on with input that has arrived already */
 	struct loop_deferred bury;    /* hands the dead peer to its owner */
 	struct line_reader reader;
 	struct output output;
 	struct line_queue lines;
-	bool choked; /* was above the high-water mark and is not yet below half of it */
+	bool choked; /* was above a high-water mark and is not yet below half of each */
 	bool eof;    /* sends nothing any more */
 	bool dead;
 	void (*on_gone)(void *userdata, struct peer *p);

@@ -78,6 +78,15 @@ void request_run(struct request *rq, cJSON *params)
 		rq->method->handler(rq);
 }
 
+void request_run_again(struct request *rq)
+{
+	free(rq->params);
+	rq->params = NULL;
+	rq->handler_data = NULL;
+	rq->on_client_gone = NULL;
+	request_run(rq, TAKE_PTR(rq->tree));
+}
+
 static void wipe(cJSON *tree)
 {
 	cJSON *item;

@@ -63,6 +63,9 @@ struct request {
  */
 void request_run(struct request *rq, cJSON *params);
 
+/* Begins anew one that has been answered, with what it was given; it has taken no descriptors. */
+void request_run_again(struct request *rq);
+
 /* Releases what a request holds, not the request. */
 void request_clear(struct request *rq);
 

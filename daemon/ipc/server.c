@@ -244,7 +244,7 @@ static bool wait_writable(struct server *s, int timeout_ms)
 	if (!fds)
 		return false;
 	TAILQ_FOREACH(p, &s->peers, entry)
-		if (!p->dead && p->output.bytes > 0)
+		if (!p->dead && p->output.load.bytes > 0)
 			fds[n++] = (struct pollfd){ .fd = p->fd, .events = POLLOUT };
 	return n > 0 && poll(fds, n, timeout_ms) > 0;
 }

@@ -133,7 +133,9 @@ int transfer_cancel(struct repository *r, const char *attachment_id, struct fail
 
 void transfer_note_use(struct repository *r, const char *attachment_id, enum attachment_variant v)
 {
-	store_media_set_used(r->store, attachment_id, v, clock_wall_ms() / 1000);
+	/* With a full disk it would undo the turn that the bytes are read in. */
+	if (store_write_state(r->store) == 0)
+		store_media_set_used(r->store, attachment_id, v, clock_wall_ms() / 1000);
 }
 
 int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v,

@@ -240,6 +240,27 @@ def test_a_photo_comes_as_a_descriptor(client):
     fails(client, "not_found", "attachments.open", attachment_id="nothing")
 
 
+def test_descriptors_that_are_not_taken_are_few(bus, daemon, client):
+    test_a_photo_comes_as_a_descriptor(client)
+    with bus.connect(answers=False) as stuck:
+        for _ in range(16):
+            assert stuck.call("attachments.open", attachment_id="p1", variant="full")["size"]
+        fails(stuck, "busy", "attachments.open", attachment_id="p1")
+        assert stuck.call("attachments.get", attachment_id="p1")["status"] == "READY"
+        assert client.call("attachments.open", attachment_id="p1")["size"]
+        assert len(stuck.pings) == 1
+        stuck.answers = True
+        stuck.pong()
+        until(lambda: len(stuck.pings) == 0 and opens(stuck))
+
+
+def opens(client):
+    try:
+        return client.call("attachments.open", attachment_id="p1")
+    except BusError:
+        return None
+
+
 def test_a_photo_goes_as_a_descriptor(client):
     with PHOTO.open("rb") as photo:
         sent = client.call("messages.send", chat_id="c1", text="look",

@@ -4,6 +4,7 @@ unit_tests += \
 	tests/unit/test-bus-value \
 	tests/unit/test-ipc-hub \
 	tests/unit/test-ipc-line-reader \
+	tests/unit/test-ipc-load \
 	tests/unit/test-ipc-methods \
 	tests/unit/test-ipc-peer \
 	tests/unit/test-ipc-rpc \
@@ -20,6 +21,8 @@ tests_unit_test_ipc_hub_SOURCES = tests/unit/test-ipc-hub.c $(ipc_test_fakes)
 tests_unit_test_ipc_hub_LDADD = $(ipc_test_libs)
 tests_unit_test_ipc_line_reader_SOURCES = tests/unit/test-ipc-line-reader.c $(ipc_test_fakes)
 tests_unit_test_ipc_line_reader_LDADD = $(ipc_test_libs)
+tests_unit_test_ipc_load_SOURCES = tests/unit/test-ipc-load.c $(ipc_test_fakes)
+tests_unit_test_ipc_load_LDADD = $(ipc_test_libs)
 tests_unit_test_ipc_methods_SOURCES = tests/unit/test-ipc-methods.c $(ipc_test_fakes)
 tests_unit_test_ipc_methods_LDADD = $(ipc_test_libs)
 tests_unit_test_ipc_peer_SOURCES = tests/unit/test-ipc-peer.c $(ipc_test_fakes)

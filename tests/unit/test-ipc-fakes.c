@@ -38,7 +38,7 @@ int barrier_commit(struct barrier *b)
 {
 	struct barrier_effect mark = { .queued = true }, *e;
 	bool wrote = fake.wrote;
-	int r = wrote ? fake.commit_error : 0;
+	int r = wrote ? fake.disk_is_full ? -ENOSPC : fake.commit_error : 0;
 
 	if (wrote) {
 		fake.commit_error = 0;
@@ -485,6 +485,7 @@ int transfer_cancel(struct repository *r, const char *attachment_id, struct fail
 
 void transfer_note_use(struct repository *r, const char *attachment_id, enum attachment_variant v)
 {
+	fake.wrote |= fake.notes_use;
 }
 
 int transfer_open(struct repository *r, const char *attachment_id, enum attachment_variant v,
@@ -500,7 +501,8 @@ int transfer_open(struct repository *r, const char *attachment_id, enum attachme
 	fd = memfd_create("photo", MFD_CLOEXEC);
 	assert_true(fd >= 0 && write(fd, bytes, 10) == 10);
 	*ret_fd = fd;
-	*ret_size = 10;
+	*ret_size = fake.media_size ? fake.media_size : 10;
+	assert_int_equal(ftruncate(fd, *ret_size), 0);
 	return 0;
 }
 
@@ -514,7 +516,7 @@ int store_search(struct store *s, const struct search_query *q, store_search_fn 
 	if (q->chat_id && strcmp(q->chat_id, "c1") != 0)
 		return -ENOENT;
 	fill_message(&m, "c1", "m1");
-	fn(userdata, &m, "say \2hello\3 \2you\3");
+	fn(userdata, &m, fake.snippet ? fake.snippet : "say \xfehello\xff \xfeyou\xff");
 	*ret_cursor = strdup("17");
 	return 0;
 }

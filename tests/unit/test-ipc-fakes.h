@@ -41,8 +41,9 @@ struct fake {
 	struct event_loop *loop;
 
 	/* The barrier. */
-	bool wrote;       /* in this turn */
-	int commit_error; /* of the next commit that has something to commit; then 0 again */
+	bool wrote;        /* in this turn */
+	int commit_error;  /* of the next commit that has something to commit; then 0 again */
+	bool disk_is_full; /* every commit that has something to commit fails */
 	unsigned commits;
 
 	/* The store. */
@@ -54,10 +55,12 @@ struct fake {
 	unsigned encoded; /* rows handed out by these */
 	int change_error;
 	const char *text;    /* of every message; NULL: short */
+	const char *snippet; /* of every message found; NULL: short */
 	const char *renamed; /* the present id of the chat "old" */
 	int64_t page_size;   /* messages of every chat */
 	bool more;           /* what pages say */
 	bool stored;         /* of the attachment's variants */
+	int64_t media_size;  /* bytes of what attachments.open hands out; 0: ten */
 
 	int64_t consumer_seq; /* of the only consumer; -1: there is none */
 
@@ -67,6 +70,7 @@ struct fake {
 	struct fake_pending pending[FAKE_PENDING_MAX];
 	size_t n_pending;
 	bool older_history;
+	bool notes_use; /* reading an attachment writes */
 	unsigned sends;
 	char sent[8][65]; /* message ids, in order */
 	char photo[64];   /* what the last photo's descriptor held */

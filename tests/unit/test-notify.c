@@ -108,6 +108,8 @@ static void the_server_s_words_are_no_fields(void **state)
 	open_end(&end);
 	status = (struct repository_status){ .connection.last_error = "no\nREADY=1\r\x1b[2J" };
 	assert_int_equal(notifier_new(&o, &n), 0);
+	/* Neither is looked into by what stands below here. */
+	notifier_open(n, (struct store *)&end, (struct repository *)&end);
 	notifier_ready(n);
 	for (int i = 0; i < 3; i++)
 		event_loop_turn(loop, false);
@@ -124,6 +126,7 @@ static void the_server_s_words_are_no_fields(void **state)
 		"0 failed");
 	notify_failed_start("the file is\nWATCHDOG=trigger");
 	assert_string_equal(receive(&end), "STATUS=the file is WATCHDOG=trigger");
+	notifier_close(n, NULL);
 	notifier_free(n);
 	unsetenv("NOTIFY_SOCKET");
 	close(end.fd);
