@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "net-server.h"
 #include "net/ws-client.h"
 
@@ -40,6 +41,7 @@ struct fixture {
 	char frame[MAX_MESSAGE + 1];
 	int opcodes[8];
 	unsigned n_opcodes;
+	uint64_t pinged_at[3];
 	atomic_bool served; /* the serving function is through */
 	atomic_size_t sent;
 	atomic_bool blocked;
@@ -581,6 +583,8 @@ static void serve_pings(struct peer *p)
 	/* Two pings are answered, the third is not. */
 	while (op >= 0) {
 		op = peer_read_frame(p, f->frame, sizeof(f->frame));
+		if (op == WS_OP_PING && f->n_opcodes < 3)
+			f->pinged_at[f->n_opcodes] = clock_monotonic_us();
 		if (op == WS_OP_PING && f->n_opcodes++ < 2)
 			peer_send_frame(p, true, WS_OP_PONG, f->frame, strlen(f->frame));
 	}
@@ -597,6 +601,49 @@ static void heartbeat(void **state)
 	assert_int_equal(f->failure, WS_NO_PONG);
 	wait_until_served(f);
 	assert_int_equal(f->n_opcodes, 3);
+}
+
+/* Two answers prove an interval of a second; the next is of two. */
+static void heartbeat_grows_slower(void **state)
+{
+	struct fixture *f = *state;
+
+	ws_client_set_heartbeat(f->client, 1, 1);
+	connect_to(f, serve_pings);
+	WAIT_FOR(f, f->closed);
+	wait_until_served(f);
+	assert_int_equal(f->n_opcodes, 3);
+	assert_true(f->pinged_at[2] - f->pinged_at[1] >= 1900000);
+}
+
+static void probe_at_once(struct fixture *f)
+{
+	ws_client_set_heartbeat(f->client, 3600, 3600);
+	ws_client_probe(f->client);
+}
+
+static void serve_no_pings(struct peer *p)
+{
+	struct fixture *f = p->userdata;
+
+	if (!accept_websocket(p))
+		return;
+	f->n_opcodes = peer_read_frame(p, f->frame, sizeof(f->frame)) == WS_OP_PING;
+	peer_wait_for_end(p);
+	f->served = true;
+}
+
+/* Long before the heartbeat would, and with less patience. */
+static void a_probe_without_answer_ends_the_connection(void **state)
+{
+	struct fixture *f = *state;
+
+	f->in_open = probe_at_once;
+	connect_to(f, serve_no_pings);
+	WAIT_FOR(f, f->closed);
+	assert_int_equal(f->failure, WS_NO_PONG);
+	wait_until_served(f);
+	assert_int_equal(f->n_opcodes, 1);
 }
 
 static void change_heartbeat(struct fixture *f)
@@ -1096,7 +1143,9 @@ int main(int argc, char **argv)
 		TEST(what_is_not_accepted),
 		TEST(closed_by_the_peer),
 		TEST(heartbeat),
+		TEST(heartbeat_grows_slower),
 		TEST(heartbeat_set_while_open),
+		TEST(a_probe_without_answer_ends_the_connection),
 		TEST(reading_stops_when_the_loop_is_busy),
 		TEST(reading_stops_over_tls_too),
 		TEST(the_peer_goes_while_nobody_reads),
