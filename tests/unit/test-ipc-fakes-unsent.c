@@ -55,3 +55,28 @@ int repository_focus(struct repository *r, const char *before, const char *now)
 {
 	return 0;
 }
+
+void store_get_stats(struct store *s, struct store_stats *ret)
+{
+	*ret = (struct store_stats){ .chats = 1, .messages = 2, .chat_bytes = 4096 };
+}
+
+int store_check(struct store *s, store_problem_fn fn, void *userdata)
+{
+	return 0;
+}
+
+void storage_backup(struct repository *r, const char *path, repository_count_fn fn, void *userdata)
+{
+	fn(userdata, NULL, 8192);
+}
+
+void storage_purge_media(struct repository *r, repository_count_fn fn, void *userdata)
+{
+	fn(userdata, NULL, 3);
+}
+
+void storage_purge_history(struct repository *r, repository_count_fn fn, void *userdata)
+{
+	fn(userdata, NULL, 2);
+}
