@@ -6,4 +6,4 @@ dist_man_MANS = docs/man/chatctl.1 docs/man/chatd.8 docs/man/chatd.conf.5 docs/m
 EXTRA_DIST += tools/make-man \
 	docs/man/chatctl.1.in docs/man/chatd.8.in docs/man/chatd.conf.5.in docs/man/chatd-api.7.in
 include docs/examples/local.mk
-EXTRA_DIST += docs/reliability.md docs/herd.png
+EXTRA_DIST += docs/performance.md docs/reliability.md docs/herd.png
