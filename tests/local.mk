@@ -19,6 +19,7 @@ EXTRA_DIST += .ci/run tests/source_tree.py \
 	tools/check tools/format tools/quickstart tools/same-picture tools/setup tools/tally-results
 
 include tests/unit/local.mk
+include tests/fuzz/local.mk
 include tests/backend/local.mk
 include tests/integration/local.mk
 include tests/torture/local.mk

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Targets for libFuzzer (configure --enable-fuzzing, clang); without it they replay their corpora.
+fuzz_targets = \
+	tests/fuzz/fuzz-bus-value \
+	tests/fuzz/fuzz-line
+check_PROGRAMS += $(fuzz_targets)
+
+if FUZZING
+fuzz_main = tests/fuzz/fuzz.h
+else
+fuzz_main = tests/fuzz/fuzz.h tests/fuzz/replay.c
+TESTS += $(fuzz_targets)
+endif
+fuzz_cflags = $(AM_CFLAGS) $(CJSON_CFLAGS) $(SYSTEMD_CFLAGS)
+
+tests_fuzz_fuzz_bus_value_SOURCES = tests/fuzz/fuzz-bus-value.c $(fuzz_main)
+tests_fuzz_fuzz_bus_value_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_bus_value_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_LDFLAGS)
+tests_fuzz_fuzz_bus_value_LDADD = libchatd-core.la
+tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz-line.c $(fuzz_main)
+tests_fuzz_fuzz_line_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_line_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_LDFLAGS)
+tests_fuzz_fuzz_line_LDADD = libchatd-core.la
+
+# Each for FUZZ_SECONDS; what is found new stays in the build directory.
+FUZZ_SECONDS = 300
+fuzz: $(fuzz_targets)
+	for target in $(fuzz_targets); do \
+		name=$${target#tests/fuzz/fuzz-}; \
+		$(MKDIR_P) "fuzz-corpus/$$name"; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+			"fuzz-corpus/$$name" "$(srcdir)/tests/fuzz/corpus/$$name" || exit 1; \
+	done
+.PHONY: fuzz
+
+EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus
