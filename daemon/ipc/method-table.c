@@ -37,19 +37,35 @@ static void set_unknown(struct rpc_error *e, int code, const char *noun, const c
 		rpc_error_set(e, code, "there is no %s '%s'", noun, name);
 }
 
-const struct method *method_find(const char *name, struct rpc_error *ret_error)
+static const struct method *find(const char *name)
 {
-	struct suggestion suggestion = { 0 };
-
-	for (size_t i = 0; method_tables[i]; i++) {
-		for (const struct method *m = method_tables[i]; m->name; m++) {
+	for (size_t i = 0; method_tables[i]; i++)
+		for (const struct method *m = method_tables[i]; m->name; m++)
 			if (strcmp(m->name, name) == 0)
 				return m;
+	return NULL;
+}
+
+const struct method *method_find(const char *name, struct rpc_error *ret_error)
+{
+	const struct method *found = find(name);
+	struct suggestion suggestion = { 0 };
+
+	if (found)
+		return found;
+	for (size_t i = 0; method_tables[i]; i++)
+		for (const struct method *m = method_tables[i]; m->name; m++)
 			suggest_consider(&suggestion, name, m->name);
-		}
-	}
 	set_unknown(ret_error, CHAT_RPC_METHOD_NOT_FOUND, "method", name, &suggestion);
 	return NULL;
+}
+
+static bool has_param(const struct method *m, const char *name)
+{
+	for (const struct json_field *f = m->params; f && f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			return true;
+	return false;
 }
 
 static int check_known(const struct method *m, const cJSON *params, struct rpc_error *e)
@@ -58,15 +74,13 @@ static int check_known(const struct method *m, const cJSON *params, struct rpc_e
 
 	cJSON_ArrayForEach(param, params) {
 		struct suggestion suggestion = { 0 };
-		const struct json_field *f = m->params;
 
-		for (; f && f->name && strcmp(f->name, param->string) != 0; f++)
+		if (has_param(m, param->string))
+			continue;
+		for (const struct json_field *f = m->params; f && f->name; f++)
 			suggest_consider(&suggestion, param->string, f->name);
-		if (!f || !f->name) {
-			set_unknown(e, CHAT_RPC_INVALID_PARAMS, "parameter", param->string,
-				&suggestion);
-			return -EINVAL;
-		}
+		set_unknown(e, CHAT_RPC_INVALID_PARAMS, "parameter", param->string, &suggestion);
+		return -EINVAL;
 	}
 	return 0;
 }
