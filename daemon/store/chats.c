@@ -129,15 +129,26 @@ int64_t store_unread_total(struct store *s)
 		s->chat, 0, "SELECT ifnull(sum(unread), 0) FROM chat WHERE unread > 0", "");
 }
 
+/* Looked up and then written: one statement that does both makes a table of its own on the way. */
 int chat_refresh(struct store *s, int64_t chat)
 {
-	int r = db_write(s->chat,
-		"UPDATE chat SET last_position = m.position, last_at = ifnull(m.created_at, "
-		"chat.created_at),"
-		" change = ?2 FROM (SELECT max(position) AS top FROM message WHERE chat = ?1) t"
-		" LEFT JOIN message m ON m.chat = ?1 AND m.position = t.top WHERE n = ?1",
-		"ii", chat, next_change(s));
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->chat, &q,
+		"SELECT position, created_at FROM message WHERE chat = ?1"
+		" ORDER BY position DESC LIMIT 1",
+		"i", chat);
 
+	r = r < 0 ? r : db_step(q);
+	if (r == 0)
+		r = db_write(s->chat,
+			"UPDATE chat SET last_position = NULL, last_at = created_at, change = ?2"
+			" WHERE n = ?1",
+			"ii", chat, next_change(s));
+	else if (r > 0)
+		r = db_write(s->chat,
+			"UPDATE chat SET last_position = ?2, last_at = ?3, change = ?4 WHERE n = "
+			"?1",
+			"iiii", chat, db_column_int(q, 0), db_column_int(q, 1), next_change(s));
 	return r < 0 ? r : 0;
 }
 
