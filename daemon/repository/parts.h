@@ -149,6 +149,7 @@ TAILQ_HEAD(search_waits, search_wait);
 /* The full-text index on its way. */
 struct search {
 	struct loop_deferred slice;
+	struct loop_timer *calm; /* runs since the last commit, while there is something to do */
 	struct barrier_effect end; /* of the waiting */
 	struct search_waits waits; /* for the rest of it */
 };
@@ -270,7 +271,7 @@ int presence_init(struct repository *r);
 void presence_done(struct repository *r);
 int transfers_init(struct repository *r, uint64_t seed);
 void transfers_done(struct repository *r);
-void search_init(struct repository *r);
+int search_init(struct repository *r);
 void search_done(struct repository *r);
 int retention_init(struct repository *r);
 void retention_done(struct repository *r);

@@ -158,12 +158,12 @@ static int build(struct repository *r, const struct repository_options *o)
 	TAILQ_INIT(&r->transfers.imports);
 	TAILQ_INIT(&r->history_loads);
 	TAILQ_INIT(&r->lobby_calls);
-	search_init(r);
 	r->loop = o->loop;
 	r->barrier = o->barrier;
 	r->store = o->store;
 	r->service = o->service;
 	e = replace_string(&r->preview_helper, o->preview_helper);
+	e = e < 0 ? e : search_init(r);
 	e = e < 0 ? e : sync_init(r, o->seed);
 	e = e < 0 ? e : outbox_init(r, o->seed + 1);
 	e = e < 0 ? e : receipts_init(r);

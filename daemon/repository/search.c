@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Keeps the full-text index: in slices of a few milliseconds, once enough has come together and no
- * catching up is going on, and whatever is missing before a search.
+ * Keeps the full-text index: in slices of a few milliseconds, once enough has come together,
+ * nothing is being written and no catching up is going on, and whatever is missing before a search.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "repository/parts.h"
 
-#define SLICE 200 /* messages */
-#define LAG 1024  /* changes that may wait for the next search */
+#define SLICE 200      /* messages */
+#define LAG 1024       /* changes that may wait for the next search */
+#define LAG_MOST 32768 /* changes after which it does not wait for a calm moment either */
+#define CALM_US 200000 /* without a commit */
 
 struct search_wait {
 	repository_done_fn fn;
@@ -59,16 +61,29 @@ static void on_slice(void *userdata)
 		event_loop_defer(r->loop, &r->search.slice);
 }
 
+static void on_calm(void *userdata)
+{
+	struct repository *r = userdata;
+
+	if (wants_more(r))
+		event_loop_defer(r->loop, &r->search.slice);
+}
+
 void search_give_up(struct repository *r)
 {
+	loop_timer_stop(r->search.calm);
 	event_loop_undefer(r->loop, &r->search.slice);
 	barrier_after_commit(r->barrier, &r->search.end);
 }
 
 void search_schedule(struct repository *r)
 {
-	if (wants_more(r))
+	if (!wants_more(r))
+		return;
+	if (!TAILQ_EMPTY(&r->search.waits) || store_search_lag(r->store) >= LAG_MOST)
 		event_loop_defer(r->loop, &r->search.slice);
+	else
+		loop_timer_start_us(r->search.calm, CALM_US);
 }
 
 void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
@@ -92,11 +107,13 @@ void search_prepare(struct repository *r, repository_done_fn fn, void *userdata)
 	search_schedule(r);
 }
 
-void search_init(struct repository *r)
+int search_init(struct repository *r)
 {
 	TAILQ_INIT(&r->search.waits);
 	r->search.slice = (struct loop_deferred){ .fn = on_slice, .userdata = r };
 	r->search.end = (struct barrier_effect){ .fn = on_end, .userdata = r };
+	r->search.calm = loop_timer_new(r->loop, on_calm, r);
+	return r->search.calm ? 0 : -ENOMEM;
 }
 
 void search_done(struct repository *r)
@@ -107,6 +124,7 @@ void search_done(struct repository *r)
 		return;
 	event_loop_undefer(r->loop, &r->search.slice);
 	barrier_forget(r->barrier, &r->search.end);
+	r->search.calm = loop_timer_free(r->search.calm);
 	while ((w = TAILQ_FIRST(&r->search.waits))) {
 		TAILQ_REMOVE(&r->search.waits, w, entry);
 		free(w);
