@@ -7,3 +7,4 @@ EXTRA_DIST += tools/make-man \
 	docs/man/chatctl.1.in docs/man/chatd.8.in docs/man/chatd.conf.5.in docs/man/chatd-api.7.in
 include docs/examples/local.mk
 EXTRA_DIST += docs/performance.md docs/reliability.md docs/herd.png
+EXTRA_DIST += docs/performance.md
