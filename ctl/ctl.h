@@ -82,6 +82,7 @@ int verb_search(struct ctl *ctl, int argc, char **argv);
 int verb_wait(struct ctl *ctl, int argc, char **argv);
 int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_photo_get(struct ctl *ctl, int argc, char **argv);
+int verb_photo_show(struct ctl *ctl, int argc, char **argv);
 int verb_photo_list(struct ctl *ctl, int argc, char **argv);
 int verb_completion(struct ctl *ctl, int argc, char **argv);
 int verb_unlock(struct ctl *ctl, int argc, char **argv);

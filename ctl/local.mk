@@ -18,6 +18,7 @@ libchatctl_la_SOURCES = \
 	ctl/outbox.c \
 	ctl/photo.c \
 	ctl/photo-list.c \
+	ctl/picture.c ctl/picture.h \
 	ctl/report.c \
 	ctl/resolve.c ctl/resolve.h \
 	ctl/save.c ctl/save.h \
@@ -31,7 +32,8 @@ libchatctl_la_SOURCES = \
 	ctl/text.c ctl/text.h \
 	ctl/wait.c ctl/wait.h \
 	ctl/watch.c
-libchatctl_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+libchatctl_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
+	-DPICTURE_HELPER='"$(chatdlibexecdir)/chatd-picture"'
 libchatctl_la_CFLAGS = $(AM_CFLAGS) $(CJSON_CFLAGS)
 libchatctl_la_LIBADD = $(CJSON_LIBS)
 

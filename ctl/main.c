@@ -94,6 +94,11 @@ static const struct verb verbs[] = {
 		"opft", 1, 1, verb_photo_get },
 	{ "photo list", "CHAT", "the photos of a chat, oldest first", NULL, "n", 1, 1,
 		verb_photo_list },
+	{ "photo show", "ATTACHMENT_ID|MESSAGE_ID", "draw a photo on the terminal",
+		"In pixels where the terminal has them (sixels, or the protocols of kitty and\n"
+		"iTerm2), else in coloured characters. Shows the preview while the photo itself\n"
+		"is not here; 'photo get' fetches it.",
+		"pt", 1, 1, verb_photo_show },
 	{ "settings", "[NAME [VALUE]]", "show the settings, or change one", NULL, "", 0, 2,
 		verb_settings },
 	{ "storage stats", "", "what holds how much of the disk", NULL, "", 0, 0,

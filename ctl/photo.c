@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "ctl/ctl.h"
+#include "ctl/picture.h"
 #include "ctl/save.h"
 #include "ctl/terminal.h"
 #include "ctl/wait.h"
@@ -84,12 +85,16 @@ static int find_photo(struct ctl *ctl, const char *id, struct chat_attachment **
 
 static void show_progress(const struct chat_attachment *a)
 {
+	static const char full[] = "####################";
 	char size[TIME_TEXT_SIZE];
+	int percent, filled;
 
-	if (a->size > 0 && isatty(STDERR_FILENO))
-		fprintf(stderr, "\r%3d%% of %s ",
-			(int)(100.0 * (double)a->progress / (double)a->size),
-			size_text(a->size, size));
+	if (a->size <= 0 || !isatty(STDERR_FILENO))
+		return;
+	percent = (int)(100.0 * (double)a->progress / (double)a->size);
+	filled = percent * (int)(sizeof(full) - 1) / 100;
+	fprintf(stderr, "\r[%-*.*s] %3d%% of %s ", (int)sizeof(full) - 1, filled, full, percent,
+		size_text(a->size, size));
 }
 
 static void fetch_take(struct fetch *f, const struct chat_attachment *a)
@@ -199,6 +204,38 @@ static int save(struct ctl *ctl, const struct chat_attachment *a, const char *pa
 	}
 	chat_file_free(file);
 	return r;
+}
+
+static int show(struct ctl *ctl, const struct chat_attachment *a)
+{
+	struct chat_file *file;
+	int r;
+
+	if (chat_client_open_attachment(
+		    ctl->client, a->attachment_id, ctl->options.preview, &file) < 0)
+		return ctl_fail(ctl);
+	r = picture_draw(ctl, file->fd);
+	chat_file_free(file);
+	return r;
+}
+
+/* What there is of the photo is shown at once: the preview while the rest is not here. */
+int verb_photo_show(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_(fetch_clear) struct fetch f = { .ctl = ctl };
+	int r;
+
+	if (!terminal_is_tty())
+		return ctl_say(
+			ctl, CTL_USAGE, "a photo is drawn on a terminal; 'photo get' saves it");
+	r = find_photo(ctl, argv[0], &f.attachment);
+	if (r != CTL_OK)
+		return r;
+	if (!is_here(f.attachment, false) && is_here(f.attachment, true))
+		ctl->options.preview = true;
+	if (!is_here(f.attachment, ctl->options.preview))
+		r = fetch(&f);
+	return r == CTL_OK ? show(ctl, f.attachment) : r;
 }
 
 int verb_photo_get(struct ctl *ctl, int argc, char **argv)

@@ -9,19 +9,16 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "preview/image.h"
 #include "preview/preview-protocol.h"
+#include "preview/read-image.h"
 #include "preview/sandbox.h"
-
-#define READ_STEP 65536
 
 struct arguments {
 	int64_t max_bytes;
@@ -110,44 +107,6 @@ static int say_error(enum preview_error error, const char *text)
 	return EXIT_FAILURE;
 }
 
-/*
- * A file is read from its beginning, without moving its owner's offset; anything else as it comes.
- * Whether reading it blocks is its owner's business too, so both ways are waited for.
- */
-static ssize_t read_some(int64_t at, bool seekable, void *to, size_t n)
-{
-	struct pollfd readable = { .fd = PREVIEW_FD_IMAGE, .events = POLLIN };
-
-	for (;;) {
-		ssize_t got = seekable ? pread(PREVIEW_FD_IMAGE, to, n, at)
-				       : read(PREVIEW_FD_IMAGE, to, n);
-
-		if (got >= 0)
-			return got;
-		if (errno == EAGAIN)
-			poll(&readable, 1, -1);
-		else if (errno != EINTR)
-			return -errno;
-	}
-}
-
-static int read_image(int64_t max_bytes, struct buffer *to)
-{
-	bool seekable = lseek(PREVIEW_FD_IMAGE, 0, SEEK_CUR) >= 0;
-
-	for (;;) {
-		void *at = buffer_reserve(to, READ_STEP);
-		ssize_t n =
-			at ? read_some((int64_t)buffer_size(to), seekable, at, READ_STEP) : -ENOMEM;
-
-		if (n <= 0)
-			return (int)n;
-		buffer_commit(to, (size_t)n);
-		if ((int64_t)buffer_size(to) > max_bytes)
-			return -EFBIG;
-	}
-}
-
 static int write_output(int fd, const struct buffer *b)
 {
 	const uint8_t *at = buffer_bytes(b);
@@ -207,7 +166,7 @@ static int run(const struct arguments *a)
 
 	if (sandbox_begin() < 0)
 		return say_error(PREVIEW_FAILED, "no sandbox");
-	r = read_image(a->max_bytes, &image);
+	r = read_image(PREVIEW_FD_IMAGE, a->max_bytes, &image);
 	if (r == -EFBIG || r == -ENOMEM)
 		return say_error(PREVIEW_TOO_LARGE, "more bytes than allowed");
 	if (r < 0)

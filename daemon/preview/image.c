@@ -210,6 +210,24 @@ static VipsImage *prepare(const void *data, size_t size, const struct header *h,
 	return image;
 }
 
+int image_decode(enum image_format format, const void *data, size_t size, int64_t max_pixels,
+	unsigned side, struct image_pixels *ret)
+{
+	_cleanup_(g_object_unrefp) VipsImage *image = NULL;
+	struct header h;
+	size_t n;
+
+	if (read_header(format, data, size, &h) < 0 || h.height > max_pixels / h.width)
+		return -EBADMSG;
+	image = prepare(data, size, &h, side);
+	if (!image || vips_image_get_bands(image) != 3)
+		return -EBADMSG;
+	ret->bytes = vips_image_write_to_memory(image, &n);
+	ret->width = vips_image_get_width(image);
+	ret->height = vips_image_get_height(image);
+	return ret->bytes ? 0 : -EBADMSG;
+}
+
 static int encode(VipsImage *image, unsigned quality, struct buffer *to)
 {
 	void *bytes = NULL;

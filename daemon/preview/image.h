@@ -28,6 +28,19 @@ int image_sniff(const uint8_t *data, size_t size, enum image_format *ret);
  */
 int image_init(enum image_format format);
 
+/* Three bytes a pixel, row by row. */
+struct image_pixels {
+	uint8_t *bytes; /* to be freed with g_free */
+	int width, height;
+};
+
+/*
+ * Decodes an image, upright and in sRGB, no larger than `side` pixels either way. 0, or -EBADMSG
+ * for one that is damaged or has more than `max_pixels`.
+ */
+int image_decode(enum image_format format, const void *data, size_t size, int64_t max_pixels,
+	unsigned side, struct image_pixels *ret);
+
 struct image_job {
 	const uint8_t *data;
 	size_t size;

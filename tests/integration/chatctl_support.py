@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs chatctl and the example frontends against the stand-in for the daemon."""
 
+import codecs
 import fcntl
 import json
 import os
@@ -135,13 +136,14 @@ class Terminal:
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
             os.execve(command[0], command, environment)
         self.shown = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
 
     def read_until(self, text):
         end = time.monotonic() + PATIENCE_S
         while text not in self.shown:
             left = end - time.monotonic()
             assert left > 0 and select.select([self.master], [], [], left)[0], self.shown
-            self.shown += os.read(self.master, 65536).decode()
+            self.shown += self.decoder.decode(os.read(self.master, 65536))
 
     def type(self, text):
         os.write(self.master, text.encode())
@@ -158,7 +160,7 @@ class Terminal:
                 break
             if not data:
                 break
-            self.shown += data.decode()
+            self.shown += self.decoder.decode(data)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.master)
         return os.waitstatus_to_exitcode(status), self.shown.replace("\r\n", "\n")

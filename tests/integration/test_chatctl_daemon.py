@@ -100,6 +100,24 @@ def test_a_photo(pair):
     assert alice("send", "bob", "-a", "broken.jpg").code == 1
 
 
+@pytest.mark.parametrize("terminal, begin", [
+    ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, "\x1b[38;2;"),
+    ({"TERM": "mlterm"}, "\x1bP0;1;0q"),
+    ({"TERM": "xterm-kitty"}, "\x1b_Ga=T"),
+    ({"TERM": "vt100"}, "")])
+def test_a_photo_on_the_terminal(pair, terminal, begin):
+    alice, bob = pair
+    text = f"for {terminal['TERM']}"
+    sent = alice("send", "bob", text, f"--attach={PHOTO}", "--wait=sent").out.strip()
+    until(lambda: any(m["text"] == text for m in bob("messages", "alice", "--json").json))
+    code, shown = bob.ctl.on_terminal("photo", "show", sent, env=terminal).finish()
+    assert code == 0 and begin in shown
+    assert 500 < len(shown)
+    result = bob("photo", "show", sent)
+    assert result.code == 2 and "photo get" in result.err
+
+
+
 def test_a_refused_message(pair):
     alice, _ = pair
     result = alice("send", "@nobody", "hi", "--wait")
