@@ -81,7 +81,7 @@ class Chatctl:
 
     def on_terminal(self, *args, width=80, env=None):
         return Terminal(self.command(*args), self.directory,
-                        {**self.environment(env), "TERM": "xterm"}, width)
+                        self.environment({"TERM": "xterm", **(env or {})}), width)
 
 
 class Running:

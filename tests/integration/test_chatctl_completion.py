@@ -33,8 +33,8 @@ def answers(ctl, *words):
 
 
 @pytest.mark.parametrize("words, expected", [
-    (("sta",), ["status"]), (("p",), ["passphrase", "photo"]), (("photo", ""), ["get", "list"]),
-    (("photo", "l"), ["list"]), (("help", "sea"), ["search"]), (("he",), ["help"]),
+    (("sta",), ["status"]), (("p",), ["passphrase", "photo"]),
+    (("photo", ""), ["get", "list", "show"]), (("photo", "l"), ["list"]), (("help", "sea"), ["search"]), (("he",), ["help"]),
     (("xyzzy", ""), []), (("xyzzy", "-"), ["--account", "--socket", "--json", "--help",
                                            "--version"]),
     (("send", "x", "--wa"), ["--wait"]), (("--", "sta"), ["status"]), (("send", "--", "-"), []),
@@ -208,7 +208,7 @@ def test_zsh(shell, line, words):
 @pytest.mark.parametrize("line, expected", [
     ("send Bo", ["Bob Martin"]), (r"send Bob\ M", ["Bob Martin"]), ('send "Bob M', ["Bob Martin"]),
     ("send bob", ["Bob Martin"]), ("send @an", ["@anna"]), ("photo l", ["list"]),
-    ("send Mi", [MILES]), ("search x --chat=An", ["--chat=" + ANNA]), ("photo ", ["get", "list"]),
+    ("send Mi", [MILES]), ("search x --chat=An", ["--chat=" + ANNA]), ("photo ", ["get", "list", "show"]),
     ("send 'Bob Martin' --wait=rec", ["--wait=received"]),
     ("send x --attach=her", ["--attach=here is a file"]), ("send x -a her", ["here is a file"])])
 def test_fish(shell, line, expected):
