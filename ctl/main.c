@@ -25,7 +25,7 @@ static const struct verb verbs[] = {
 		"kt", 0, 0, verb_unlock },
 	{ "lock", "", "close the account's databases and forget their key", NULL, "", 0, 0,
 		verb_lock },
-	{ "passphrase", "", "put the account's key under a passphrase, or another one",
+	{ "passphrase", "", "put the account's key under a passphrase",
 		"The daemon then starts locked; chatctl unlock opens it.", "", 0, 0,
 		verb_passphrase },
 	{ "key move", "SOURCE", "move the account's key to another place",
