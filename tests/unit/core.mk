@@ -3,12 +3,14 @@ unit_tests += \
 	tests/unit/test-barrier \
 	tests/unit/test-db \
 	tests/unit/test-key \
+	tests/unit/test-migrations \
 	tests/unit/test-store
 
 db_test_libs = libchatd-db.la libchatd-base.la $(CMOCKA_LIBS)
 tests_unit_test_barrier_LDADD = $(db_test_libs)
 tests_unit_test_db_LDADD = $(db_test_libs)
 tests_unit_test_key_LDADD = $(db_test_libs)
+tests_unit_test_migrations_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
 tests_unit_test_store_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
 
 repository_test_libs = libchatd-repository.la libchatd-store.la libchatd-fake.la libchatd-service.la \
@@ -35,4 +37,4 @@ tests_unit_test_repository_LDADD = $(repository_test_libs)
 tests_unit_test_transfer_SOURCES = tests/unit/test-transfer.c $(repository_fixture)
 tests_unit_test_transfer_LDADD = $(repository_test_libs)
 
-EXTRA_DIST += tests/unit/temporary.h tests/unit/full-disk.h
+EXTRA_DIST += tests/data/chat-1.sql tests/data/media-1.sql tests/unit/temporary.h tests/unit/full-disk.h
