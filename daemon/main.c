@@ -192,6 +192,7 @@ static int exit_status(int error)
 		return EXIT_CONFIG;
 	case -EKEYREJECTED:
 	case -EUCLEAN:
+	case -EPROTONOSUPPORT:
 	case -EPERM:
 		return EXIT_DATA;
 	default:

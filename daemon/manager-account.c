@@ -23,7 +23,9 @@ const char *manager_explain(const struct manager *m, int error)
 		return "the key does not fit the database, or the database is damaged; nothing was "
 		       "changed";
 	case -EUCLEAN:
-		return "the database is damaged or was made by a newer chatd; nothing was changed";
+		return "the database is damaged; nothing was changed";
+	case -EPROTONOSUPPORT:
+		return "the database was made by a newer chatd; nothing was changed";
 	case -EBUSY:
 		return "another chatd is using this account's data";
 	case -EROFS:
@@ -97,6 +99,17 @@ static void free_account(struct manager *m)
 	loop_timer_stop(m->idle);
 }
 
+/* What the user has to know: photos are fetched again, and what could not be sent is FAILED. */
+static void tell_damage(const struct manager *m)
+{
+	const char *name = store_put_aside(m->store);
+
+	if (name)
+		log_error("the database of the photos was damaged and is put aside as %s/%s; a new "
+			  "one begins, and what the server has is fetched again",
+			m->config.data_dir, name);
+}
+
 int manager_open_account(struct manager *m)
 {
 	int r;
@@ -111,6 +124,7 @@ int manager_open_account(struct manager *m)
 		return r;
 	}
 	barrier_add_listener(m->barrier, BARRIER_AFTER_EFFECTS, on_commit, m);
+	tell_damage(m);
 	if (m->keys)
 		keys_confirm(m->keys);
 	notifier_open(m->notifier, m->store, m->repository);

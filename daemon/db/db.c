@@ -383,7 +383,7 @@ static int migrate(struct db *db, const struct db_options *o)
 	if (version < 0)
 		return -EIO;
 	if (version > o->n_migrations)
-		return -EUCLEAN;
+		return -EPROTONOSUPPORT;
 	for (; version < o->n_migrations; version++) {
 		snprintf(bump, sizeof(bump), "PRAGMA user_version = %d", (int)version + 1);
 		r = execute(db, "BEGIN IMMEDIATE");

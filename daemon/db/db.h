@@ -5,8 +5,8 @@
  * compared by address) and kept.
  *
  * Errors: -ENOSPC (disk full), -EIO (I/O error, damage found while running), -EEXIST (a
- * constraint), -ENOMEM, -EKEYREJECTED (not the key of this file), -EUCLEAN (damaged or of a newer
- * version), -EBUSY (in use elsewhere).
+ * constraint), -ENOMEM, -EKEYREJECTED (not the key of this file), -EUCLEAN (damaged),
+ * -EPROTONOSUPPORT (of a newer version), -EBUSY (in use elsewhere).
  */
 #pragma once
 

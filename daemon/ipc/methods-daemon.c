@@ -36,6 +36,9 @@ static const struct schema_field storage_fields[] = {
 	{ "state", SCHEMA_ENUM, .values = write_states,
 		.doc = "Whether the last write succeeded. full: there was no space; locked: the "
 		       "databases are closed." },
+	{ "put_aside", SCHEMA_STRING, SCHEMA_OPTIONAL,
+		.doc = "At the start the photos' database was damaged; it is kept under this name "
+		       "beside the new one." },
 	{ 0 },
 };
 
@@ -131,6 +134,9 @@ static bool add_storage(cJSON *o, struct store *store)
 		state = "ok";
 	else if (r == -ENOSPC)
 		state = "full";
+	if (s && store && store_put_aside(store) &&
+		!json_add_string(s, "put_aside", store_put_aside(store)))
+		return false;
 	return s && json_add_integer(s, "bytes", store ? store_size(store) : 0) &&
 		json_add_string(s, "state", state);
 }

@@ -18,6 +18,7 @@ struct store {
 	struct db *chat;
 	struct db *media;
 	struct barrier *barrier;
+	char put_aside[64];       /* "": nothing */
 	const struct db_key *key; /* borrowed; NULL: in memory */
 	int64_t last_change; /* handed out so far; that of the newest row, or it would be used twice
 			      */

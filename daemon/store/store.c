@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "store/rows.h"
 #include "store/schema.h"
@@ -165,6 +167,53 @@ static int open_one(const char *directory, const char *name, const struct db_key
 		ret);
 }
 
+/* The log goes along: what is in it belongs to the file. */
+static int put_aside(const char *directory, const char *name, char *ret, size_t size)
+{
+	static const char *const suffixes[] = { "-wal", "" };
+	char from[PATH_MAX], to[PATH_MAX], stamp[32];
+	time_t now = time(NULL);
+	struct tm utc;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+	snprintf(ret, size, "%s.damaged-%s", name, stamp);
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		if (snprintf(from, sizeof(from), "%s/%s%s", directory, name, suffixes[i]) >=
+				(int)sizeof(from) ||
+			snprintf(to, sizeof(to), "%s/%s%s", directory, ret, suffixes[i]) >=
+				(int)sizeof(to))
+			return -ENAMETOOLONG;
+		if (access(to, F_OK) == 0)
+			return -EEXIST;
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+static int open_media(struct store *s, const char *directory, const struct db_key *key)
+{
+	return open_one(directory, "media.db", key, media_migrations, n_media_migrations,
+		MEDIA_CACHE_KIB, &s->media);
+}
+
+/* The key has opened the other database: it is not what is wrong. */
+static int open_media_or_begin_anew(
+	struct store *s, const char *directory, const struct db_key *key)
+{
+	int r = open_media(s, directory, key);
+
+	if (!directory || (r != -EUCLEAN && r != -EKEYREJECTED))
+		return r;
+	r = put_aside(directory, "media.db", s->put_aside, sizeof(s->put_aside));
+	return r < 0 ? r : open_media(s, directory, key);
+}
+
+const char *store_put_aside(const struct store *s)
+{
+	return s->put_aside[0] ? s->put_aside : NULL;
+}
+
 int store_open(const char *directory, const struct db_key *key, struct barrier *barrier,
 	struct store **ret)
 {
@@ -179,8 +228,7 @@ int store_open(const char *directory, const struct db_key *key, struct barrier *
 		&s->chat);
 	if (r < 0)
 		return r;
-	r = open_one(directory, "media.db", key, media_migrations, n_media_migrations,
-		MEDIA_CACHE_KIB, &s->media);
+	r = open_media_or_begin_anew(s, directory, key);
 	if (r < 0)
 		return r;
 	s->last_change = s->committed_change = newest_change(s->chat);

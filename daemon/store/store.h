@@ -28,7 +28,9 @@ struct store;
  * Opens `chat.db` and `media.db` in `directory` (made 0700 if need be), or both in memory when it
  * is NULL, migrates them and attaches them to `barrier` (borrowed). `key` is copied into the
  * library's own memory, and borrowed for copies of the databases. -EKEYREJECTED: not the key of
- * these files; -EUCLEAN: damaged, or from a newer version. Nothing is changed on failure.
+ * these files; -EUCLEAN: damaged; -EPROTONOSUPPORT: from a newer version. Nothing is changed on
+ * failure. Photos can be had again: where their database alone is damaged it is put aside under a
+ * dated name, and a new one begins.
  */
 int store_open(const char *directory, const struct db_key *key, struct barrier *barrier,
 	struct store **ret);
@@ -51,6 +53,9 @@ const char *store_library_version(const struct store *s);
 
 /* The same without a store; empty when it cannot be told. */
 void store_read_library_version(char *ret, size_t size);
+
+/* What a damaged database is called now that is beside the store; NULL: none was put aside. */
+const char *store_put_aside(const struct store *s);
 
 /* Bytes on disk. */
 int64_t store_size(struct store *s);

@@ -3,6 +3,7 @@
 docs/architecture.md, named after it. Bad certificates are in test_tls.py; frontends that misbehave in
 test_socket_*.py; a full disk in tests/unit/test-store.c."""
 
+import pathlib
 import signal
 import subprocess
 import time
@@ -10,6 +11,8 @@ import time
 import pytest
 import rpc
 from people import People, until
+
+PHOTO = pathlib.Path(__file__).parents[1] / "data" / "photo.jpg"
 
 
 @pytest.fixture
@@ -259,21 +262,48 @@ def test_a_wrong_clock_harms_nothing(people):
     assert times == sorted(times) and times[0] > 0
 
 
-# database damaged, wrong key
+# database damaged; keys are in test_keys.py
 
 def run_to_the_end(account):
     return subprocess.run(account.command(), capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("what", ["key", "chat.db", "media.db"])
-def test_a_wrong_key_or_damaged_database_is_told_and_left_as_it_is(people, what):
+def spoil(data, what):
+    """Its first page, without which nothing of it can be read."""
+    good = {f.name: f.read_bytes() for f in data.iterdir()}
+    bad = bytes(b ^ 0x55 for b in good[what][:4096]) + good[what][4096:]
+    (data / what).write_bytes(bad)
+    return good, bad
+
+
+def test_a_damaged_database_of_photos_is_put_aside_and_they_are_fetched_again(people):
+    alice, bob = people.sign_in("alice"), people.sign_in("bob")
+    bob.call("messages.send", user_id="alice", text="look", attachments=[{"path": str(PHOTO)}])
+    photo = until(lambda: [m for m in alice.messages("bob") if m["attachments"]])[0]["attachments"][0]
+    photo = {"attachment_id": photo["attachment_id"]}
+    alice.call("attachments.download", **photo)
+    until(lambda: alice.call("attachments.get", **photo)["status"] == "READY")
+    alice.stop()
+    _, bad = spoil(alice.data, "media.db")
+    alice.start()
+    name = alice.call("daemon.status")["storage"]["put_aside"]
+    assert name.startswith("media.db.damaged-") and (alice.data / name).read_bytes() == bad
+    assert alice.texts("bob") == ["look"]
+    alice.wait_state("LIVE")
+    alice.call("attachments.download", **photo)
+    until(lambda: alice.call("attachments.get", **photo)["status"] == "READY")
+    alice.stop()
+    alice.start()
+    assert "put_aside" not in alice.call("daemon.status")["storage"]
+
+
+@pytest.mark.parametrize("what", ["chat.db"])
+def test_a_damaged_database_is_told_and_left_as_it_is(people, what):
     alice = people.sign_in("alice")
     alice.call("messages.send", user_id="bob", text="hello")
     alice.stop()
-    good = {f.name: f.read_bytes() for f in alice.data.iterdir()}
+    good, bad = spoil(alice.data, what)
     file = alice.data / what
-    bad = bytes(b ^ 0x55 for b in good[what][:4096]) + good[what][4096:]
-    file.write_bytes(bad)
     ended = run_to_the_end(alice)
     assert ended.returncode != 0
     assert "nothing was changed" in ended.stderr or "key" in ended.stderr

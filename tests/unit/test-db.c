@@ -135,7 +135,7 @@ static void test_migration_keeps_rows_and_refuses_newer(void **state)
 	assert_int_equal(open_at(p, p->key, 2, &db), 0);
 	assert_int_equal(db_get_int(db, 0, "SELECT count(*) FROM note WHERE extra IS NULL", ""), 1);
 	db = db_close(db);
-	assert_int_equal(open_at(p, p->key, 1, &db), -EUCLEAN);
+	assert_int_equal(open_at(p, p->key, 1, &db), -EPROTONOSUPPORT);
 }
 
 static void test_second_opener_is_refused(void **state)

@@ -128,6 +128,11 @@ int store_write_state(const struct store *s)
 	return 0;
 }
 
+const char *store_put_aside(const struct store *s)
+{
+	return NULL;
+}
+
 int64_t store_unread_total(struct store *s)
 {
 	return 3;
