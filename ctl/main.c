@@ -107,14 +107,12 @@ static const struct verb verbs[] = {
 		"Exits with 1 when there is some. All is read; nobody else is answered meanwhile.",
 		"t", 0, 0, verb_storage_check },
 	{ "storage backup", "PATH", "copy the databases into a new directory",
-		"The copy is encrypted, and opened by what opens the original, but for a key "
-		"file,\n"
-		"which is not copied.",
+		"The copy is encrypted, and opened by what opens the original, but for a key\n"
+		"file, which is not copied.",
 		"t", 1, 1, verb_storage_backup },
 	{ "storage purge", "WHAT", "remove what can be fetched again",
-		"WHAT is media (the full bytes of photos) or history (all messages but each "
-		"chat's\n"
-		"newest, unread ones and those to be sent).",
+		"WHAT is media (the full bytes of photos) or history (all messages but each\n"
+		"chat's newest, unread ones and those to be sent).",
 		"t", 1, 1, verb_storage_purge },
 	{ "call", "METHOD [JSON]", "call any method of the daemon's API",
 		"Prints the result as JSON. JSON - reads the parameters from standard input.", "t",
