@@ -123,7 +123,8 @@ static void on_heartbeat(lws_sorted_usec_list_t *sul)
 	struct run *r = lws_container_of(sul, struct run, heartbeat);
 	uint64_t now = clock_monotonic_us(), interval;
 
-	if (r->pinged_at && r->received_at < r->pinged_at) {
+	/* What came in the microsecond of the ping is not its answer. */
+	if (r->pinged_at && r->received_at <= r->pinged_at) {
 		if (now - r->pinged_at >= patience_us(r))
 			give_up(r);
 		else

@@ -64,7 +64,8 @@ int main(int argc, char **argv)
 	name = strstr(name ? name : argv[0], "fuzz-");
 	snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/%s", source ? source : ".",
 		name ? name + strlen("fuzz-") : "");
+	printf("1..1\n");
 	n = replay_directory(path);
-	printf("%s: %d files\n", path, n);
+	printf("%sok 1 - %d files of %s\n", n > 0 ? "" : "not ", n, path);
 	return n > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
