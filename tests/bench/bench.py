@@ -24,9 +24,8 @@ import starting
 def options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute's smoke: one short round of each")
-    parser.add_argument("--peers", action="store_true", help="also other programs that are installed here")
     parser.add_argument("--only", default="", help="sections, separated by commas")
-    parser.add_argument("--out", default="bench", help="where bench.json and the plots go (bench)")
+    parser.add_argument("--out", default="bench", help="where bench.json goes (bench)")
     parser.add_argument("--work", help="where databases are made: a real disk (the build directory)")
     return parser.parse_args()
 

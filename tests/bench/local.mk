@@ -50,7 +50,7 @@ tests_bench_seed_LDADD = libchatd-store.la libchatd-model.la libchatd-db.la libc
 bench: all
 	$(MAKE) $(AM_MAKEFLAGS) $(bench_programs)
 	CHATD_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) \
-		'$(srcdir)/tests/bench/bench.py' $(if $(QUICK),--quick) $(if $(PEERS),--peers) $(BENCH)
+		'$(srcdir)/tests/bench/bench.py' $(if $(QUICK),--quick) $(BENCH)
 .PHONY: bench
 
 EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/following.py \
