@@ -133,6 +133,8 @@ class Terminal:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(directory)
+            # Whoever runs the tests in the background may ignore it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
             os.execve(command[0], command, environment)
         self.shown = ""
