@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/backoff.h"
@@ -78,6 +79,20 @@ char *bus_address_system(void)
 	if (address)
 		return address[0] ? strdup(address) : NULL;
 	return strdup("unix:path=/run/dbus/system_bus_socket");
+}
+
+int bus_match_owner(sd_bus *bus, sd_bus_slot **slot, const char *name, sd_bus_message_handler_t fn,
+	void *userdata)
+{
+	char rule[512];
+	int n = snprintf(rule, sizeof(rule),
+		"type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+		"member='NameOwnerChanged',arg0='%s'",
+		name);
+
+	if (n < 0 || (size_t)n >= sizeof(rule))
+		return -ENAMETOOLONG;
+	return sd_bus_add_match_async(bus, slot, rule, fn, NULL, userdata);
 }
 
 static void proceed_later(struct bus_link *l)

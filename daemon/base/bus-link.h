@@ -43,6 +43,13 @@ int bus_link_new(struct event_loop *loop, const char *address, uint64_t seed,
  */
 void bus_link_touch(struct bus_link *l);
 
+/*
+ * Has `fn` called with NameOwnerChanged signals of `name`, as sd_bus_add_match_async does. What is
+ * there already is not told.
+ */
+int bus_match_owner(sd_bus *bus, sd_bus_slot **slot, const char *name, sd_bus_message_handler_t fn,
+	void *userdata);
+
 /* Gives the present connection up, at the end of this turn; `down` follows, then another try. */
 void bus_link_fail(struct bus_link *l, int error);
 

@@ -157,10 +157,7 @@ void network_attach(struct network *n, struct bus_link *link, sd_bus *bus)
 	}
 	n->bus = bus;
 	n->link = link;
-	r = sd_bus_add_match_async(bus, &n->owner_slot,
-		"type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-		"member='NameOwnerChanged',arg0='" MANAGER "'",
-		on_owner, NULL, n);
+	r = bus_match_owner(bus, &n->owner_slot, MANAGER, on_owner, n);
 	r = r < 0 ? r
 		  : sd_bus_add_match_async(bus, &n->change_slot,
 			    "type='signal',sender='" MANAGER "',path='" PATH

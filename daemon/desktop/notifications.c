@@ -350,10 +350,7 @@ void notifications_attach(struct notifications *n, struct bus_link *link, sd_bus
 	n->link = link;
 	n->bus = bus;
 	n->server = SERVER_UNKNOWN;
-	r = sd_bus_add_match_async(bus, &n->owner_slot,
-		"type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-		"member='NameOwnerChanged',arg0='" SERVER "'",
-		on_owner, NULL, n);
+	r = bus_match_owner(bus, &n->owner_slot, SERVER, on_owner, n);
 	if (r < 0)
 		log_debug("The notification server is not watched: %s", strerror(-r));
 	pump_later(n);

@@ -8,6 +8,7 @@
 
 #include "base/bus-link.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define NAME "org.freedesktop.secrets"
 #define ROOT "/org/freedesktop/secrets"
@@ -106,17 +107,6 @@ static bool take(struct secret_service *s, sd_bus_message *m)
 	return false;
 }
 
-static int set_path(char **to, const char *path)
-{
-	char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	free(*to);
-	*to = copy;
-	return 0;
-}
-
 static int begin_call(const struct secret_service *s, const char *path, const char *interface,
 	const char *member, sd_bus_message **ret)
 {
@@ -171,6 +161,7 @@ static void get_secret(struct secret_service *s)
 }
 
 static void run_prompt(struct secret_service *s, const char *path, sd_bus_message_handler_t fn);
+static int on_item_completed(sd_bus_message *m, void *userdata, sd_bus_error *e);
 
 static int on_created(sd_bus_message *m, void *userdata, sd_bus_error *e)
 {
@@ -182,7 +173,7 @@ static int on_created(sd_bus_message *m, void *userdata, sd_bus_error *e)
 	if (sd_bus_message_read(m, "oo", &item, &prompt) < 0)
 		end(s, -EPROTO);
 	else if (strcmp(prompt, NO_PROMPT) != 0)
-		run_prompt(s, prompt, NULL);
+		run_prompt(s, prompt, on_item_completed);
 	else
 		end(s, 0);
 	return 0;
@@ -261,16 +252,23 @@ static void use_object(struct secret_service *s)
 	}
 }
 
-/* After a window: of CreateItem's, all is done; of Unlock's, it goes on. */
-static int on_completed(sd_bus_message *m, void *userdata, sd_bus_error *e)
+/* What a window has led to, or the end of the task. */
+static bool take_completion(struct secret_service *s, sd_bus_message *m)
 {
-	struct secret_service *s = userdata;
 	int dismissed = 1;
 
 	s->prompt = sd_bus_slot_unref(s->prompt);
-	if (sd_bus_message_read(m, "b", &dismissed) < 0 || dismissed)
-		end(s, -EACCES);
-	else
+	if (sd_bus_message_read(m, "b", &dismissed) >= 0 && !dismissed)
+		return true;
+	end(s, -EACCES);
+	return false;
+}
+
+static int on_unlock_completed(sd_bus_message *m, void *userdata, sd_bus_error *e)
+{
+	struct secret_service *s = userdata;
+
+	if (take_completion(s, m))
 		use_object(s);
 	return 0;
 }
@@ -278,10 +276,9 @@ static int on_completed(sd_bus_message *m, void *userdata, sd_bus_error *e)
 static int on_item_completed(sd_bus_message *m, void *userdata, sd_bus_error *e)
 {
 	struct secret_service *s = userdata;
-	int dismissed = 1;
 
-	s->prompt = sd_bus_slot_unref(s->prompt);
-	end(s, sd_bus_message_read(m, "b", &dismissed) < 0 || dismissed ? -EACCES : 0);
+	if (take_completion(s, m))
+		end(s, 0);
 	return 0;
 }
 
@@ -294,8 +291,8 @@ static int on_prompting(sd_bus_message *m, void *userdata, sd_bus_error *e)
 static void run_prompt(struct secret_service *s, const char *path, sd_bus_message_handler_t fn)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = sd_bus_match_signal_async(s->bus, &s->prompt, NAME, path, PROMPT, "Completed",
-		fn ? fn : on_item_completed, NULL, s);
+	int r = sd_bus_match_signal_async(
+		s->bus, &s->prompt, NAME, path, PROMPT, "Completed", fn, NULL, s);
 
 	r = r < 0 ? r : begin_call(s, path, PROMPT, "Prompt", &m);
 	r = r < 0 ? r : sd_bus_message_append(m, "s", "");
@@ -316,7 +313,7 @@ static int on_unlocked(sd_bus_message *m, void *userdata, sd_bus_error *e)
 	if (r < 0)
 		end(s, -EPROTO);
 	else if (strcmp(prompt, NO_PROMPT) != 0)
-		run_prompt(s, prompt, on_completed);
+		run_prompt(s, prompt, on_unlock_completed);
 	else
 		use_object(s);
 	return 0;
@@ -355,7 +352,7 @@ static int on_found(sd_bus_message *m, void *userdata, sd_bus_error *e)
 	r = read_first(m, &open);
 	r = r < 0 ? r : read_first(m, &locked);
 	if (r >= 0 && (open || locked))
-		r = set_path(&s->object, open ? open : locked);
+		r = replace_string(&s->object, open ? open : locked);
 	if (r < 0)
 		end(s, -EPROTO);
 	else if (open)
@@ -385,7 +382,7 @@ static int on_alias(sd_bus_message *m, void *userdata, sd_bus_error *e)
 
 	if (!take(s, m))
 		return 0;
-	if (sd_bus_message_read(m, "o", &path) < 0 || set_path(&s->object, path) < 0)
+	if (sd_bus_message_read(m, "o", &path) < 0 || replace_string(&s->object, path) < 0)
 		end(s, -EPROTO);
 	else if (strcmp(path, "/") == 0)
 		end(s, -ENOENT);
@@ -413,7 +410,7 @@ static int on_session(sd_bus_message *m, void *userdata, sd_bus_error *e)
 		return 0;
 	r = sd_bus_message_skip(m, "v");
 	r = r < 0 ? r : sd_bus_message_read(m, "o", &path);
-	if (r < 0 || set_path(&s->session, path) < 0)
+	if (r < 0 || replace_string(&s->session, path) < 0)
 		end(s, -EPROTO);
 	else if (s->task == TASK_STORE)
 		find_collection(s);
@@ -447,10 +444,7 @@ static void watch(struct secret_service *s)
 		return;
 	sd_bus_match_signal_async(
 		s->bus, &s->changed, NAME, ROOT, SERVICE, "CollectionChanged", on_change, NULL, s);
-	sd_bus_add_match_async(s->bus, &s->owner,
-		"type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-		"member='NameOwnerChanged',arg0='" NAME "'",
-		on_change, NULL, s);
+	bus_match_owner(s->bus, &s->owner, NAME, on_change, s);
 	bus_link_touch(s->link);
 }
 

@@ -126,10 +126,7 @@ void sleep_watch_attach(struct sleep_watch *s, struct bus_link *link, sd_bus *bu
 	}
 	s->bus = bus;
 	s->link = link;
-	r = sd_bus_add_match_async(bus, &s->owner_slot,
-		"type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-		"member='NameOwnerChanged',arg0='" LOGIND "'",
-		on_owner, NULL, s);
+	r = bus_match_owner(bus, &s->owner_slot, LOGIND, on_owner, s);
 	r = r < 0 ? r
 		  : sd_bus_match_signal_async(bus, &s->signal_slot, LOGIND, PATH, MANAGER,
 			    "PrepareForSleep", on_prepare, NULL, s);

@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "base/text.h"
 #include "base/backoff.h"
 #include "repository/repository.h"
 #include "store/write.h"
@@ -149,7 +150,7 @@ TAILQ_HEAD(search_waits, search_wait);
 /* The full-text index on its way. */
 struct search {
 	struct loop_deferred slice;
-	struct loop_timer *calm; /* runs since the last commit, while there is something to do */
+	struct loop_timer *calm;   /* runs since the last commit, while there is something to do */
 	struct barrier_effect end; /* of the waiting */
 	struct search_waits waits; /* for the rest of it */
 };
@@ -447,6 +448,3 @@ int lobby_put_users(struct repository *r, const struct user *users, size_t n);
 
 /* A failure in the API's terms for a problem of the network's. */
 void failure_from_problem(struct failure *f, const struct problem *p);
-
-/* Replaces an owned string by a copy; -ENOMEM leaves it. */
-int replace_string(char **to, const char *from);

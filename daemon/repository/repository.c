@@ -11,17 +11,6 @@
 #define HOLD_BASE_MS 1000
 #define HOLD_CAP_MS 300000
 
-int replace_string(char **to, const char *from)
-{
-	char *copy = from ? strdup(from) : NULL;
-
-	if (from && !copy)
-		return -ENOMEM;
-	free(*to);
-	*to = copy;
-	return 0;
-}
-
 void failure_from_problem(struct failure *f, const struct problem *p)
 {
 	const char *text = p->detail ? p->detail : p->title ? p->title : "no reason given";
