@@ -8,10 +8,12 @@
 #include "desktop/secret-service.h"
 #include "keys.h"
 
+#define KEYS_RECOVERY_FILE "key.recovery"
+
 struct keys {
 	struct event_loop *loop;
 	char *data_dir, *account, *credentials_dir, *bus_address;
-	enum key_source preferred, source;
+	enum key_source source;
 	struct db_key *key;
 	struct lock_state lock;
 	void (*retry_fn)(void *userdata);

@@ -17,15 +17,7 @@
 #define CREDENTIAL_MAX 4096
 #define CHECK_SIZE 16
 
-#define RECOVERY_FILE "key.recovery"
 #define CHECK_FILE "key.check"
-
-/* Letters that are not taken for one another; Crockford's base 32. */
-static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-#define RECOVERY_BYTES 20
-#define RECOVERY_LETTERS 32
-#define RECOVERY_GROUP 4
 
 static const char *const files[] = {
 	[KEY_SOURCE_CREDENTIAL] = "key.credential",
@@ -200,7 +192,7 @@ static int fetch_from_credential(struct keys *k, struct failure *f)
 
 	if (r < 0)
 		return keys_lock_for(k, f, r, "the credential " CREDENTIAL);
-	r = keys_path(k, files[KEY_SOURCE_CREDENTIAL], path);
+	r = keys_source_path(k, KEY_SOURCE_CREDENTIAL, path);
 	r = r < 0 ? r : key_box_read(path, KEY_BOX_SECRET, secret, size, &key);
 	sodium_free(secret);
 	if (r == -EKEYREJECTED)
@@ -212,7 +204,7 @@ static int fetch_by_passphrase(struct keys *k, const char *passphrase, struct fa
 {
 	struct db_key *key = NULL;
 	char path[PATH_MAX];
-	int r = keys_path(k, files[KEY_SOURCE_PASSPHRASE], path);
+	int r = keys_source_path(k, KEY_SOURCE_PASSPHRASE, path);
 
 	if (!passphrase)
 		return keys_lock(k, f, LOCK_PASSPHRASE,
@@ -228,7 +220,7 @@ static int fetch_from_file(struct keys *k, struct failure *f)
 {
 	struct db_key *key = NULL;
 	char path[PATH_MAX];
-	int r = keys_path(k, files[KEY_SOURCE_FILE], path);
+	int r = keys_source_path(k, KEY_SOURCE_FILE, path);
 
 	r = r < 0 ? r : db_key_read_file(path, &key);
 	return r < 0 ? keys_lock_for(k, f, r, path) : keys_adopt(k, key, f);
@@ -238,7 +230,7 @@ static int wrap(
 	struct keys *k, enum key_source to, enum key_box_kind kind, const void *secret, size_t size)
 {
 	char path[PATH_MAX];
-	int r = keys_path(k, files[to], path);
+	int r = keys_source_path(k, to, path);
 
 	return r < 0 ? r : key_box_write(path, kind, secret, size, k->key, NULL);
 }
@@ -259,7 +251,7 @@ static int put_into_credential(struct keys *k)
 static int put_into_file(struct keys *k)
 {
 	char path[PATH_MAX];
-	int r = keys_path(k, files[KEY_SOURCE_FILE], path);
+	int r = keys_source_path(k, KEY_SOURCE_FILE, path);
 
 	r = r < 0 ? r : db_key_write_file(path, k->key);
 	return r == -EEXIST ? 0 : r;
@@ -270,7 +262,7 @@ void keys_leave_others(struct keys *k, enum key_source to)
 	char path[PATH_MAX];
 
 	for (unsigned i = KEY_SOURCE_CREDENTIAL; i <= KEY_SOURCE_FILE; i++)
-		if (i != to && keys_path(k, files[i], path) == 0)
+		if (i != to && keys_source_path(k, i, path) == 0)
 			unlink(path);
 	k->source = to;
 }
@@ -438,7 +430,8 @@ static int copy_file(const struct keys *k, const char *name, const char *directo
 int keys_copy(const struct keys *k, const char *directory, struct failure *f)
 {
 	const char *const wrapped[] = { files[KEY_SOURCE_CREDENTIAL],
-		files[KEY_SOURCE_SECRET_SERVICE], files[KEY_SOURCE_PASSPHRASE], RECOVERY_FILE };
+		files[KEY_SOURCE_SECRET_SERVICE], files[KEY_SOURCE_PASSPHRASE],
+		KEYS_RECOVERY_FILE };
 	bool any = false;
 	int r = 0;
 
@@ -456,93 +449,6 @@ int keys_copy(const struct keys *k, const char *directory, struct failure *f)
 	if (directory && r == 0)
 		r = copy_file(k, CHECK_FILE, directory);
 	return r < 0 ? failure_from_errno(f, r) : 0;
-}
-
-static void spell(const uint8_t bytes[RECOVERY_BYTES], char ret[KEYS_RECOVERY_SIZE])
-{
-	unsigned bits = 0, n = 0;
-	char *to = ret;
-
-	for (unsigned i = 0, letter = 0; letter < RECOVERY_LETTERS; letter++) {
-		if (n < 5) {
-			bits = (bits << 8 | bytes[i++]) & 0xfff;
-			n += 8;
-		}
-		n -= 5;
-		if (letter > 0 && letter % RECOVERY_GROUP == 0)
-			*to++ = '-';
-		*to++ = letters[bits >> n & 31];
-	}
-	*to = '\0';
-}
-
-/* What a person makes of a letter. */
-static int value_of(char c)
-{
-	const char *at;
-
-	if (c >= 'a' && c <= 'z')
-		c = (char)(c - 'a' + 'A');
-	if (c == 'O')
-		c = '0';
-	if (c == 'I' || c == 'L')
-		c = '1';
-	at = c ? strchr(letters, c) : NULL;
-	return at ? (int)(at - letters) : -1;
-}
-
-static bool unspell(const char *s, uint8_t ret[RECOVERY_BYTES])
-{
-	unsigned bits = 0, n = 0, i = 0, seen = 0;
-
-	for (; *s; s++) {
-		int value;
-
-		if (*s == '-' || *s == ' ')
-			continue;
-		value = value_of(*s);
-		if (value < 0 || ++seen > RECOVERY_LETTERS)
-			return false;
-		bits = (bits << 5 | (unsigned)value) & 0xfff;
-		n += 5;
-		if (n >= 8) {
-			n -= 8;
-			ret[i++] = (uint8_t)(bits >> n);
-		}
-	}
-	return seen == RECOVERY_LETTERS;
-}
-
-int keys_make_recovery(struct keys *k, char ret[KEYS_RECOVERY_SIZE], struct failure *f)
-{
-	uint8_t bytes[RECOVERY_BYTES];
-	char path[PATH_MAX];
-	int r = keys_path(k, RECOVERY_FILE, path);
-
-	randombytes_buf(bytes, sizeof(bytes));
-	r = r < 0 ? r : key_box_write(path, KEY_BOX_RECOVERY, bytes, sizeof(bytes), k->key, NULL);
-	if (r == 0)
-		spell(bytes, ret);
-	sodium_memzero(bytes, sizeof(bytes));
-	return r < 0 ? failure_from_errno(f, r) : 0;
-}
-
-int keys_recover(struct keys *k, const char *recovery_key, struct failure *f)
-{
-	uint8_t bytes[RECOVERY_BYTES];
-	struct db_key *key = NULL;
-	char path[PATH_MAX];
-	int r = keys_path(k, RECOVERY_FILE, path);
-
-	if (r == 0)
-		r = unspell(recovery_key, bytes) ? 0 : -EKEYREJECTED;
-	r = r < 0 ? r : key_box_read(path, KEY_BOX_RECOVERY, bytes, sizeof(bytes), &key);
-	sodium_memzero(bytes, sizeof(bytes));
-	if (r == -EKEYREJECTED)
-		return failure_set(f, FAILURE_DENIED, "this is not the recovery key");
-	if (r == -ENOENT)
-		return failure_set(f, FAILURE_NOT_FOUND, "no recovery key was made");
-	return r < 0 ? failure_from_errno(f, r) : keys_adopt(k, key, f);
 }
 
 int keys_new(const struct keys_options *o, struct keys **ret)

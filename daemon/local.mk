@@ -16,6 +16,7 @@ libchatd_core_la_SOURCES = \
 	daemon/keys.c daemon/keys.h \
 	daemon/keys-internal.h \
 	daemon/keys-keyring.c \
+	daemon/keys-recovery.c \
 	daemon/manager-account.c \
 	daemon/manager-desktop.c \
 	daemon/manager-internal.h \
