@@ -87,16 +87,18 @@ static void on_commit(void *userdata, int error)
 	notifier_note_commit(m->notifier);
 }
 
-static void free_account(struct manager *m)
+void manager_free_account(struct manager *m)
 {
 	if (m->repository)
 		repository_set_notice_sink(m->repository, NULL, NULL);
 	m->desktop = desktop_free(m->desktop);
 	m->repository = repository_free(m->repository);
 	m->service = service_free(m->service);
-	barrier_remove_listener(m->barrier, m);
+	if (m->barrier)
+		barrier_remove_listener(m->barrier, m);
 	m->store = store_close(m->store);
-	loop_timer_stop(m->idle);
+	if (m->idle)
+		loop_timer_stop(m->idle);
 }
 
 /* What the user has to know: photos are fetched again, and what could not be sent is FAILED. */
@@ -120,7 +122,7 @@ int manager_open_account(struct manager *m)
 	r = r < 0 ? r : open_repository(m);
 	r = r < 0 ? r : manager_open_desktop(m);
 	if (r < 0) {
-		free_account(m);
+		manager_free_account(m);
 		return r;
 	}
 	barrier_add_listener(m->barrier, BARRIER_AFTER_EFFECTS, on_commit, m);
@@ -138,7 +140,7 @@ void manager_close_account(struct manager *m, const struct lock_state *why)
 	if (m->ipc)
 		ipc_close(m->ipc, why);
 	notifier_close(m->notifier, why);
-	free_account(m);
+	manager_free_account(m);
 }
 
 static void sign_in_to_demo(void *userdata, const struct failure *f)

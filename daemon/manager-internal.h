@@ -50,6 +50,9 @@ int manager_open_desktop(struct manager *m);
 /* Ends the session and closes the databases; says why to whoever wants to know. */
 void manager_close_account(struct manager *m, const struct lock_state *why);
 
+/* Only that: nobody is told. The API and the notifier have let go of it. */
+void manager_free_account(struct manager *m);
+
 /* Begins to connect, where there is an account that is signed in. */
 void manager_start_account(struct manager *m);
 

@@ -238,16 +238,9 @@ struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
-	if (m->repository)
-		repository_set_notice_sink(m->repository, NULL, NULL);
-	desktop_free(m->desktop);
 	ipc_free(m->ipc);
 	notifier_free(m->notifier);
-	repository_free(m->repository);
-	service_free(m->service);
-	if (m->barrier)
-		barrier_remove_listener(m->barrier, m);
-	store_close(m->store);
+	manager_free_account(m);
 	keys_free(m->keys);
 	barrier_free(m->barrier);
 	loop_timer_free(m->idle);
