@@ -58,8 +58,7 @@ static void charge(struct bus_call *c, int fd)
 	struct load *unread = &((struct bus_peer *)c->call.queue)->unread;
 	struct stat st;
 
-	unread->fds -= c->given.fds;
-	unread->fd_bytes -= c->given.fd_bytes;
+	load_subtract(unread, &c->given);
 	c->given = (struct load){ 0 };
 	if (fd < 0)
 		return;

@@ -149,9 +149,7 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	/* An error is an answer as well. */
 	p->ping_slot = sd_bus_slot_unref(p->ping_slot);
-	p->unread.bytes -= p->pinged.bytes;
-	p->unread.fds -= p->pinged.fds;
-	p->unread.fd_bytes -= p->pinged.fd_bytes;
+	load_subtract(&p->unread, &p->pinged);
 	p->pinged = (struct load){ 0 };
 	bus_peer_ask(p);
 	hub_schedule(p->o.api->hub);

@@ -153,16 +153,12 @@ static const struct schema recovery_result = {
 static void on_recovery_key(void *userdata, const struct failure *failure, const char *key)
 {
 	struct request *rq = userdata;
-	cJSON *o;
+	_cleanup_(cJSON_Deletep) cJSON *o = NULL;
 
 	if (failure)
 		return request_fail(rq, failure);
 	o = cJSON_CreateObject();
-	if (o && !json_add_string(o, "recovery_key", key)) {
-		cJSON_Delete(o);
-		o = NULL;
-	}
-	request_reply(rq, o);
+	request_reply(rq, o && json_add_string(o, "recovery_key", key) ? TAKE_PTR(o) : NULL);
 }
 
 static void on_make_recovery_key(struct request *rq)

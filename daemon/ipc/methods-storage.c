@@ -28,7 +28,7 @@ static const struct schema stats_result = {
 static void on_stats(struct request *rq)
 {
 	struct store_stats s;
-	cJSON *o = cJSON_CreateObject();
+	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	bool ok;
 
 	store_get_stats(rq->api->store, &s);
@@ -42,11 +42,7 @@ static void on_stats(struct request *rq)
 		json_add_integer(o, "chat_free_bytes", s.chat_free) &&
 		json_add_integer(o, "media_bytes", s.media_bytes) &&
 		json_add_integer(o, "media_free_bytes", s.media_free);
-	if (!ok) {
-		cJSON_Delete(o);
-		o = NULL;
-	}
-	request_reply(rq, o);
+	request_reply(rq, ok ? TAKE_PTR(o) : NULL);
 }
 
 static const char *const databases[] = { "chat", "media", NULL };
@@ -117,16 +113,12 @@ static const struct schema backup_result = {
 static void reply_count(
 	struct request *rq, const struct failure *failure, const char *name, int64_t n)
 {
-	cJSON *o;
+	_cleanup_(cJSON_Deletep) cJSON *o = NULL;
 
 	if (failure)
 		return request_fail(rq, failure);
 	o = cJSON_CreateObject();
-	if (o && !json_add_integer(o, name, n)) {
-		cJSON_Delete(o);
-		o = NULL;
-	}
-	request_reply(rq, o);
+	request_reply(rq, o && json_add_integer(o, name, n) ? TAKE_PTR(o) : NULL);
 }
 
 static void on_backup_done(void *userdata, const struct failure *failure, int64_t bytes)

@@ -37,6 +37,13 @@ void load_remove(struct load *l, const struct chunk *c)
 	l->fd_bytes -= c->fd_bytes;
 }
 
+void load_subtract(struct load *l, const struct load *part)
+{
+	l->bytes -= part->bytes;
+	l->fds -= part->fds;
+	l->fd_bytes -= part->fd_bytes;
+}
+
 static struct chunk *chunk_alloc(size_t size)
 {
 	struct chunk *c = malloc(sizeof(*c) + size);

@@ -30,6 +30,9 @@ struct load {
 void load_add(struct load *l, const struct chunk *c);
 void load_remove(struct load *l, const struct chunk *c);
 
+/* Takes a part away that was added before. */
+void load_subtract(struct load *l, const struct load *part);
+
 /* Bytes with one reference; NULL when memory is short. */
 struct chunk *chunk_new(const void *data, size_t size);
 

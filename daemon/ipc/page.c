@@ -13,8 +13,8 @@ int page_append(struct page *p, cJSON *element, size_t size)
 	}
 	if (!json_append(p->elements, element))
 		return -ENOMEM;
-	p->sizes[p->n] = size;
-	p->bytes += p->sizes[p->n++];
+	p->sizes[p->n++] = size;
+	p->bytes += size;
 	return p->bytes > PAGE_BYTES_MAX;
 }
 
