@@ -206,6 +206,18 @@ static int one_id(struct db_stmt *q, int column, char ret[65])
 	return 0;
 }
 
+int each_id(struct db_stmt *q, store_id_fn fn, void *userdata)
+{
+	int r;
+
+	while ((r = db_step(q)) > 0) {
+		r = fn(userdata, db_column_text(q, 0));
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
 int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
@@ -214,14 +226,7 @@ int store_chat_gaps(struct store *s, int64_t limit, store_id_fn fn, void *userda
 		" ORDER BY last_at DESC LIMIT ?1",
 		"i", limit);
 
-	if (r < 0)
-		return r;
-	while ((r = db_step(q)) > 0) {
-		r = fn(userdata, db_column_text(q, 0));
-		if (r < 0)
-			return r;
-	}
-	return r;
+	return r < 0 ? r : each_id(q, fn, userdata);
 }
 
 int store_chat_close_gap(struct store *s, const char *chat_id)

@@ -52,22 +52,14 @@ int store_outbox_hand_over(struct store *s, const char *message_id)
 	return r < 0 ? r : 0;
 }
 
-int store_outbox_handed_over(
-	struct store *s, int (*fn)(void *userdata, const char *message_id), void *userdata)
+int store_outbox_handed_over(struct store *s, store_id_fn fn, void *userdata)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
 	int r = db_query(s->chat, &q,
 		"SELECT id FROM message WHERE status IN (0, 4) AND status = 0 AND handed_over = 1",
 		"");
 
-	if (r < 0)
-		return r;
-	while ((r = db_step(q)) > 0) {
-		r = fn(userdata, db_column_text(q, 0));
-		if (r < 0)
-			return r;
-	}
-	return r;
+	return r < 0 ? r : each_id(q, fn, userdata);
 }
 
 struct page {

@@ -68,6 +68,9 @@ int each_message(struct store *s, struct db_stmt *stmt, store_message_fn fn, voi
 	" LEFT JOIN message m ON m.chat = c.n AND m.position = c.last_position"               \
 	" LEFT JOIN user w ON w.n = m.user "
 
+/* Calls `fn` with the first column of each row. 0 at the end, else what stopped it. */
+int each_id(struct db_stmt *stmt, store_id_fn fn, void *userdata);
+
 int each_chat_info(struct db_stmt *stmt, store_chat_info_fn fn, void *userdata);
 
 #define SELECT_ATTACHMENT                                                                       \

@@ -143,8 +143,7 @@ int store_outbox_list(
 int store_outbox_hand_over(struct store *s, const char *message_id);
 
 /* Calls `fn` with the id of each PENDING message that was handed over. */
-int store_outbox_handed_over(
-	struct store *s, int (*fn)(void *userdata, const char *message_id), void *userdata);
+int store_outbox_handed_over(struct store *s, store_id_fn fn, void *userdata);
 
 /* How many messages are PENDING, or FAILED. */
 int64_t store_outbox_count(struct store *s, enum message_status status);
