@@ -2,12 +2,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "base/cleanup.h"
 #include "ctl/ctl.h"
 #include "ctl/terminal.h"
 #include "ctl/wait.h"
 
 #define PARAMS_MAX (1024u * 1024u)
+
+int ctl_call_text(struct ctl *ctl, const char *method, const char *name, const char *value,
+	struct chat_reply **ret)
+{
+	cJSON *o = must(cJSON_CreateObject());
+	char *params;
+	int r;
+
+	if (name)
+		must(cJSON_AddStringToObject(o, name, value));
+	params = must(cJSON_PrintUnformatted(o));
+	if (name)
+		explicit_bzero(o->child->valuestring, strlen(value));
+	cJSON_Delete(o);
+	r = chat_client_call(ctl->client, method, params, NULL, 0, ret);
+	explicit_bzero(params, strlen(params));
+	free(params);
+	return r < 0 ? ctl_fail(ctl) : CTL_OK;
+}
 
 int verb_call(struct ctl *ctl, int argc, char **argv)
 {

@@ -110,6 +110,13 @@ int ctl_fail_with(const struct ctl *ctl, const struct chat_error *error);
 int ctl_say(const struct ctl *ctl, enum ctl_exit code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Calls a method with one parameter of text, which is wiped from what is made here, or with none
+ * (`name` NULL). An exit code; with CTL_OK the reply.
+ */
+int ctl_call_text(struct ctl *ctl, const char *method, const char *name, const char *value,
+	struct chat_reply **ret);
+
 /* Prints one JSON object, which it frees, as --json asks; NULL is short memory. */
 void ctl_print_json(const struct ctl *ctl, char *json);
 

@@ -10,38 +10,14 @@
 #include "ctl/ctl.h"
 #include "ctl/secret.h"
 
-static void wipe(char *text)
+/* Calls a method that has no result, but for an empty object where JSON is wanted. */
+static int call(struct ctl *ctl, const char *method, const char *name, const char *value)
 {
-	if (text)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}
-
-/*
- * Calls a method with one parameter of text, or none; prints an empty object where JSON is wanted.
- */
-static int call(struct ctl *ctl, const char *method, const char *name, const char *value,
-	struct chat_reply **ret)
-{
-	cJSON *o = must(cJSON_CreateObject());
 	struct chat_reply *reply;
-	char *params;
-	int r;
+	int r = ctl_call_text(ctl, method, name, value, &reply);
 
-	if (name)
-		must(cJSON_AddStringToObject(o, name, value));
-	params = must(cJSON_PrintUnformatted(o));
-	if (name)
-		explicit_bzero(o->child->valuestring, strlen(value));
-	cJSON_Delete(o);
-	r = chat_client_call(ctl->client, method, params, NULL, 0, &reply);
-	wipe(params);
-	if (r < 0)
-		return ctl_fail(ctl);
-	if (ret) {
-		*ret = reply;
-		return CTL_OK;
-	}
+	if (r != CTL_OK)
+		return r;
 	if (ctl_is_json(ctl))
 		puts(reply->result_json);
 	chat_reply_free(reply);
@@ -74,7 +50,7 @@ static int unlock_with(struct ctl *ctl, const char *prompt, const char *name)
 	int r;
 
 	if (secret_read(prompt, secret, sizeof(secret)))
-		r = call(ctl, "account.unlock", name, secret, NULL);
+		r = call(ctl, "account.unlock", name, secret);
 	else
 		r = ctl_say(ctl, CTL_ERROR, "nothing was given");
 	explicit_bzero(secret, sizeof(secret));
@@ -92,12 +68,12 @@ int verb_unlock(struct ctl *ctl, int argc, char **argv)
 		return unlock_with(ctl, "Recovery key: ", "recovery_key");
 	if (reason && strcmp(reason, "passphrase") == 0)
 		return unlock_with(ctl, "Passphrase: ", "passphrase");
-	return call(ctl, "account.unlock", NULL, NULL, NULL);
+	return call(ctl, "account.unlock", NULL, NULL);
 }
 
 int verb_lock(struct ctl *ctl, int argc, char **argv)
 {
-	return call(ctl, "account.lock", NULL, NULL, NULL);
+	return call(ctl, "account.lock", NULL, NULL);
 }
 
 static int read_new_passphrase(const struct ctl *ctl, char *passphrase, size_t size)
@@ -122,7 +98,7 @@ int verb_passphrase(struct ctl *ctl, int argc, char **argv)
 	int r = read_new_passphrase(ctl, passphrase, sizeof(passphrase));
 
 	if (r == CTL_OK)
-		r = call(ctl, "account.set_passphrase", "passphrase", passphrase, NULL);
+		r = call(ctl, "account.set_passphrase", "passphrase", passphrase);
 	explicit_bzero(passphrase, sizeof(passphrase));
 	return r;
 }
@@ -131,14 +107,14 @@ int verb_key_move(struct ctl *ctl, int argc, char **argv)
 {
 	if (strcmp(argv[0], "passphrase") == 0)
 		return verb_passphrase(ctl, 0, argv);
-	return call(ctl, "account.set_key_source", "source", argv[0], NULL);
+	return call(ctl, "account.set_key_source", "source", argv[0]);
 }
 
 int verb_key_recovery(struct ctl *ctl, int argc, char **argv)
 {
 	struct chat_reply *reply;
 	cJSON *result;
-	int r = call(ctl, "account.make_recovery_key", NULL, NULL, &reply);
+	int r = ctl_call_text(ctl, "account.make_recovery_key", NULL, NULL, &reply);
 
 	if (r != CTL_OK)
 		return r;

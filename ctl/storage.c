@@ -19,21 +19,14 @@
 static int call(
 	struct ctl *ctl, const char *method, const char *name, const char *value, cJSON **ret)
 {
-	cJSON *o = must(cJSON_CreateObject());
 	struct chat_reply *reply;
-	char *params;
 	int r;
 
-	if (name)
-		must(cJSON_AddStringToObject(o, name, value));
-	params = must(cJSON_PrintUnformatted(o));
-	cJSON_Delete(o);
 	chat_client_set_timeout(ctl->client,
 		ctl->options.timeout_ms >= 0 ? (int)ctl->options.timeout_ms : TIMEOUT_MS);
-	r = chat_client_call(ctl->client, method, params, NULL, 0, &reply);
-	free(params);
-	if (r < 0)
-		return ctl_fail(ctl);
+	r = ctl_call_text(ctl, method, name, value, &reply);
+	if (r != CTL_OK)
+		return r;
 	*ret = must(cJSON_Parse(reply->result_json));
 	chat_reply_free(reply);
 	if (ctl_is_json(ctl))
