@@ -5,7 +5,11 @@ Clients ignore members that they do not know, since answers grow by them. Here n
 is not described.
 """
 
+import json
+import subprocess
+
 import jsonschema
+import rpc
 
 # What JSON-RPC and the connection itself may answer to any request.
 ALWAYS = {"parse_error", "invalid_request", "method_not_found", "invalid_params", "denied",
@@ -24,6 +28,12 @@ def closed(schema):
 
 
 class Contract:
+    @classmethod
+    def printed(cls):
+        """What the daemon that is tested prints of itself."""
+        printed = subprocess.run([rpc.program(), "--print-api"], capture_output=True, check=True)
+        return cls(json.loads(printed.stdout))
+
     def __init__(self, document):
         self.document = document
         self.schemas = closed(document["components"]["schemas"])

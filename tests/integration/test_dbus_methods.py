@@ -40,8 +40,7 @@ WORLD = {
 
 @pytest.fixture(scope="module")
 def contract():
-    printed = subprocess.run([rpc.program(), "--print-api"], capture_output=True, check=True)
-    return Contract(json.loads(printed.stdout))
+    return Contract.printed()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 """Where the account's key comes from: each source opens the account, nothing else does, and what cannot be
 opened is told and left as it is."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -20,8 +19,7 @@ LOCKED_METHODS = ("chats.list", "messages.search", "settings.get", "outbox.list"
 
 @pytest.fixture(scope="module")
 def contract():
-    printed = subprocess.run([rpc.program(), "--print-api"], capture_output=True, check=True)
-    return Contract(json.loads(printed.stdout))
+    return Contract.printed()
 
 
 @pytest.fixture

@@ -45,8 +45,7 @@ NEED_A_DISK = {"account.lock", "account.make_recovery_key", "account.set_key_sou
 
 @pytest.fixture(scope="module")
 def contract(tmp_path_factory):
-    printed = subprocess.run([rpc.program(), "--print-api"], capture_output=True, check=True)
-    return Contract(json.loads(printed.stdout))
+    return Contract.printed()
 
 
 @pytest.fixture(scope="module")

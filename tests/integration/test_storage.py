@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is kept, for how long, whether it is whole, and copies of it."""
 
-import json
 import pathlib
 import shutil
 import subprocess
@@ -17,8 +16,7 @@ PHOTO = pathlib.Path(__file__).parents[1] / "data" / "photo.jpg"
 
 @pytest.fixture(scope="module")
 def contract():
-    printed = subprocess.run([rpc.program(), "--print-api"], capture_output=True, check=True)
-    return Contract(json.loads(printed.stdout))
+    return Contract.printed()
 
 
 @pytest.fixture

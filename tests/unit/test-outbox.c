@@ -104,16 +104,31 @@ static void test_retry_sends_a_refused_message_under_its_id(void **state)
 	assert_int_equal(failure.kind, FAILURE_NOT_FOUND);
 }
 
-static void test_cancelled_messages_never_go(void **state)
+/* Until the next attempt but one. */
+static void lose_session(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct problem p = transient(0);
-	struct failure failure;
 
-	go_live(f);
 	fake_service_fail(f->service, FAKE_CONNECT, 1, 0, &p);
 	fake_service_drop(f->service, NULL);
 	wait_state(f, SESSION_BACKOFF);
+}
+
+static void assert_cancel_refused(struct fixture *f, const char *id)
+{
+	struct failure failure;
+
+	assert_true(room_cancel(f->repository, id, &failure) < 0);
+	assert_int_equal(failure.kind, FAILURE_CONFLICT);
+}
+
+static void test_cancelled_messages_never_go(void **state)
+{
+	struct fixture *f = *state;
+	struct failure failure;
+
+	go_live(f);
+	lose_session(f);
 	send_text(f, "c1", NULL, "p1", "x");
 	send_text(f, "c1", NULL, "p2", "y");
 	send_text(f, NULL, "cy", "p3", "to somebody new");
@@ -125,51 +140,33 @@ static void test_cancelled_messages_never_go(void **state)
 	assert_string_equal(history(f, "c1"), "a1 a2 a3 a4 p2 ");
 	assert_int_equal(fake_service_message_seq(f->service, "c1", "p1"), 0);
 	assert_int_equal(fake_service_count_calls(f->service, FAKE_CREATE_CHAT), 0);
-	assert_true(room_cancel(f->repository, "p2", &failure) < 0);
-	assert_int_equal(failure.kind, FAILURE_CONFLICT);
+	assert_cancel_refused(f, "p2");
 }
 
 static void test_what_may_have_arrived_cannot_be_cancelled(void **state)
 {
 	struct fixture *f = *state;
-	struct problem p = transient(0);
-	struct failure failure;
 
 	go_live(f);
 	fake_service_withhold_acks(f->service, true);
 	send_text(f, "c1", NULL, "p1", "x");
 	while (fake_service_message_seq(f->service, "c1", "p1") == 0)
 		event_loop_turn(f->loop, true);
-	assert_true(room_cancel(f->repository, "p1", &failure) < 0);
-	assert_int_equal(failure.kind, FAILURE_CONFLICT);
-	fake_service_fail(f->service, FAKE_CONNECT, 1, 0, &p);
-	fake_service_drop(f->service, NULL);
-	wait_state(f, SESSION_BACKOFF);
-	assert_true(room_cancel(f->repository, "p1", &failure) < 0);
-	assert_int_equal(failure.kind, FAILURE_CONFLICT);
+	assert_cancel_refused(f, "p1");
+	lose_session(f);
+	assert_cancel_refused(f, "p1");
 	fake_service_withhold_acks(f->service, false);
 	wait_status(f, "p1", MESSAGE_RECEIVED);
-}
-
-static void assert_cancel_refused(struct fixture *f, const char *id)
-{
-	struct failure failure;
-
-	assert_true(room_cancel(f->repository, id, &failure) < 0);
-	assert_int_equal(failure.kind, FAILURE_CONFLICT);
 }
 
 /* Written offline, each is noted and committed before it goes. */
 static void test_what_may_have_arrived_is_known_after_a_kill(void **state)
 {
 	struct fixture *f = *state;
-	struct problem p = transient(0);
 	struct failure failure;
 
 	go_live(f);
-	fake_service_fail(f->service, FAKE_CONNECT, 1, 0, &p);
-	fake_service_drop(f->service, NULL);
-	wait_state(f, SESSION_BACKOFF);
+	lose_session(f);
 	send_text(f, "c1", NULL, "p1", "x");
 	send_text(f, "c1", NULL, "p2", "y");
 	fake_service_withhold_acks(f->service, true);
