@@ -29,6 +29,15 @@ def program(name):
     raise FileNotFoundError(f"{name} was not found: set CHATD_BUILD")
 
 
+LIBRARIES = pathlib.Path(program("chatctl")).parent / ".libs"
+
+
+def bare_program(name):
+    """Without libtool's script around it, which takes as long as the program itself."""
+    bare = LIBRARIES / name
+    return str(bare) if bare.exists() else program(name)
+
+
 class Result:
     def __init__(self, code, out, err):
         self.code, self.bytes, self.err = code, out, err.decode()
@@ -60,14 +69,14 @@ class Chatctl:
         self.socket = socket
 
     def command(self, *args):
-        head = [program("chatctl")]
+        head = [bare_program("chatctl")]
         if self.socket:
             head.append(f"--socket={self.socket}")
         return head + list(args)
 
     def environment(self, extra=None):
         return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "80",
-                "XDG_RUNTIME_DIR": self.directory, **(extra or {})}
+                "XDG_RUNTIME_DIR": self.directory, "LD_LIBRARY_PATH": str(LIBRARIES), **(extra or {})}
 
     def __call__(self, *args, stdin=b"", env=None):
         done = subprocess.run(self.command(*args), input=stdin, capture_output=True, check=False,

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from chatctl_support import Chatctl, Terminal, ctl, fake, program  # noqa: F401 (fixtures)
+from chatctl_support import Chatctl, Terminal, bare_program, ctl, fake  # noqa: F401 (fixtures)
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "ctl" / "completion"
 MILES = 'Miles "O\'Brien" $HOME `x` \\ y: z=1 & k!'
@@ -114,8 +114,8 @@ def test_the_scripts_can_be_printed(tmp_path, shell, name):
 class Shell:
     """A shell with a chatctl that completes as the real one, and else writes what it was given."""
 
-    def __init__(self, directory, ctl, fake):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory, ctl, fake, dump):
+        self.directory, self.dump = pathlib.Path(directory), dump
         self.given = self.directory / "given"
         (self.directory / "bin").mkdir()
         (self.directory / "here is a file").touch()
@@ -123,7 +123,7 @@ class Shell:
         script.write_text(
             "#!/bin/sh\n"
             'if [ "$1" = __complete ]; then\n'
-            f"\tshift; exec {shlex.quote(program('chatctl'))} __complete"
+            f"\tshift; exec {shlex.quote(bare_program('chatctl'))} __complete"
             f' --socket={shlex.quote(fake.path)} "$@"\nfi\n'
             f"printf '%s\\0' \"$@\" > {shlex.quote(str(self.given))}\n")
         script.chmod(0o755)
@@ -152,7 +152,7 @@ class Shell:
     def zsh(self, line):
         return self.press_tab(
             [shutil.which("zsh"), "-f", "-i"],
-            f"fpath=({SCRIPTS} $fpath); autoload -Uz compinit; compinit -u -d {self.directory}/d",
+            f"fpath=({SCRIPTS} $fpath); autoload -Uz compinit; compinit -u -d {self.dump}",
             line)
 
     def fish(self, line):
@@ -165,8 +165,9 @@ class Shell:
 
 
 @pytest.fixture
-def shell(people, ctl, tmp_path):
-    return Shell(tmp_path, ctl, people)
+def shell(people, ctl, tmp_path, tmp_path_factory):
+    # What zsh found out about all its functions is found out once.
+    return Shell(tmp_path, ctl, people, tmp_path_factory.getbasetemp() / "zcompdump")
 
 
 TYPED = [
