@@ -5,6 +5,7 @@ libchatd_net_la_SOURCES = \
 	daemon/net/http-client.c daemon/net/http-client.h \
 	daemon/net/proxy.c daemon/net/proxy.h \
 	daemon/net/url.c daemon/net/url.h \
+	daemon/net/web-push.c daemon/net/web-push.h \
 	daemon/net/ws-client.c daemon/net/ws-client.h \
 	daemon/net/ws-thread.c \
 	daemon/net/ws-worker.c daemon/net/ws-worker.h

@@ -6,6 +6,7 @@ unit_tests += \
 	tests/unit/test-native \
 	tests/unit/test-native-backend \
 	tests/unit/test-proxy \
+	tests/unit/test-web-push \
 	tests/unit/test-ws-client
 
 net_test_server = tests/unit/net-server.c tests/unit/net-server.h
@@ -20,6 +21,10 @@ tests_unit_test_http_client_SOURCES = tests/unit/test-http-client.c $(net_test_s
 tests_unit_test_http_client_LDADD = $(net_test_libs)
 
 tests_unit_test_proxy_LDADD = $(net_test_libs)
+
+# What the backend seals the daemon opens.
+tests_unit_test_web_push_SOURCES = tests/unit/test-web-push.c tests/backend/web-push.c tests/backend/web-push.h
+tests_unit_test_web_push_LDADD = $(net_test_libs)
 
 tests_unit_test_ws_client_SOURCES = tests/unit/test-ws-client.c $(net_test_server)
 tests_unit_test_ws_client_LDADD = $(net_test_libs)
