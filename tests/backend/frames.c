@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "json.h"
 #include "messages.h"
+#include "push.h"
 #include "server.h"
 #include "session.h"
 #include "views.h"
@@ -132,7 +133,7 @@ static struct payload *message_payload(
 	return payload_new(o);
 }
 
-/* Tells the peer and the sender's other devices of a new message. */
+/* Tells the peer, with a session or not, and the sender's other devices of a new message. */
 static void spread(struct session *s, const struct message *m)
 {
 	struct user *peer = chat_peer(m->chat, s->user)->user;
@@ -141,6 +142,8 @@ static void spread(struct session *s, const struct message *m)
 	if (!TAILQ_EMPTY(&peer->sessions)) {
 		in = message_payload(s->server, m, s->user);
 		session_push_to_user(peer, NULL, "MSG_IN", in);
+	} else {
+		push_tell(s->server, peer, s->user, m);
 	}
 	if (TAILQ_FIRST(&s->user->sessions) != s || TAILQ_NEXT(s, by_user)) {
 		out = message_payload(s->server, m, NULL);

@@ -13,6 +13,7 @@ tests_backend_chat_backend_SOURCES = \
 	tests/backend/main.c \
 	tests/backend/messages.c tests/backend/messages.h \
 	tests/backend/problem.c tests/backend/problem.h \
+	tests/backend/push.c tests/backend/push.h \
 	tests/backend/rest-account.c \
 	tests/backend/rest-chats.c \
 	tests/backend/router.c tests/backend/router.h \
@@ -24,7 +25,8 @@ tests_backend_chat_backend_SOURCES = \
 	tests/backend/tus.c tests/backend/tus.h \
 	tests/backend/uploads.c tests/backend/uploads.h \
 	tests/backend/users.c tests/backend/users.h \
-	tests/backend/views.c tests/backend/views.h
+	tests/backend/views.c tests/backend/views.h \
+	tests/backend/web-push.c tests/backend/web-push.h
 tests_backend_chat_backend_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLCIPHER_CFLAGS) $(CJSON_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS)
 tests_backend_chat_backend_LDADD = libchatd-base.la $(LWS_LIBS) $(SQLCIPHER_LIBS) $(CJSON_LIBS) $(SODIUM_LIBS) \
@@ -34,5 +36,6 @@ tests_backend_chat_backend_LDFLAGS = $(AM_LDFLAGS) -pie
 EXTRA_DIST += tests/backend/README.md tests/integration/backend.py tests/integration/contract.py \
 	tests/integration/ws.py tests/integration/test_backend_contract.py \
 	tests/integration/test_backend_crash.py \
-	tests/integration/test_backend_faults.py tests/integration/test_backend_rest.py \
+	tests/integration/test_backend_faults.py tests/integration/test_backend_push.py \
+	tests/integration/test_backend_rest.py \
 	tests/integration/test_backend_session.py tests/integration/test_backend_uploads.py

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http.h"
+#include "push.h"
 #include "session.h"
 
 #define STOP_WITHIN_US (2 * LWS_USEC_PER_SEC)
@@ -50,6 +51,7 @@ static const struct lws_protocols protocols[] = {
 		.callback = session_callback,
 		.per_session_data_size = sizeof(struct session *),
 		.rx_buffer_size = 8192 },
+	{ .name = "push", .callback = push_callback },
 	{ .name = "signals", .callback = signal_callback },
 	{ 0 },
 };
@@ -200,6 +202,7 @@ int server_open(struct server *server, const struct config *config)
 	*server = (struct server){ .config = *config };
 	TAILQ_INIT(&server->sessions);
 	TAILQ_INIT(&server->waking_sessions);
+	TAILQ_INIT(&server->deliveries);
 	TAILQ_INIT(&server->exchanges);
 	TAILQ_INIT(&server->waking_exchanges);
 	faults_init(&server->faults);
@@ -223,6 +226,8 @@ void server_close(struct server *server)
 	if (server->lws) {
 		lws_sul_cancel(&server->stop_timer);
 		lws_context_destroy(server->lws);
+		server->lws = NULL;
+		push_close(server);
 	}
 	if (server->store && server->chats)
 		(void)commit(server);

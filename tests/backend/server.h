@@ -19,6 +19,7 @@
 #include "uploads.h"
 #include "users.h"
 
+struct delivery;
 struct exchange;
 struct session;
 
@@ -49,6 +50,7 @@ struct server {
 	TAILQ_HEAD(, exchange) exchanges;      /* requests under way */
 	TAILQ_HEAD(, exchange)
 	waking_exchanges; /* have their answer, which the coming commit lets go */
+	TAILQ_HEAD(, delivery) deliveries; /* pushes under way */
 	lws_sorted_usec_list_t stop_timer;
 	bool stopping, stopped;
 	int signal_fd; /* owned by libwebsockets once it is adopted */

@@ -32,6 +32,8 @@
 	X(messages)                \
 	X(messages_repeated)       \
 	X(messages_refused)        \
+	X(pushes_sent)             \
+	X(pushes_failed)           \
 	X(bytes_uploaded)          \
 	X(bytes_downloaded)        \
 	X(commits)

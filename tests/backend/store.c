@@ -97,6 +97,9 @@ static const char *const texts[QUERY_COUNT] = {
 			   " VALUES(?1, ?2, ?3, ?4, ?5)",
 	[QUERY_PUSH_DELETE] = "DELETE FROM push WHERE user = ?1 AND device = ?2",
 	[QUERY_PUSH_DELETE_ALL] = "DELETE FROM push WHERE user = ?1",
+	[QUERY_PUSH_DROP] =
+		"DELETE FROM push WHERE user = ?1 AND device = ?2 AND endpoint = ?3",
+	[QUERY_PUSH_LIST] = "SELECT device, endpoint, p256dh, auth FROM push WHERE user = ?1",
 };
 
 static int fail(struct store *s, const char *what)

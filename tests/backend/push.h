@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Web Push (RFC 8030): tells the devices of a user who has no session that a message came. One
+ * attempt each; the message itself is fetched with the next session in any case.
+ */
+#pragma once
+
+#include <libwebsockets.h>
+
+struct message;
+struct server;
+struct user;
+
+/* POSTs to each endpoint that `to` has registered, after the commit of what was written so far. */
+void push_tell(struct server *server, const struct user *to, const struct user *from,
+	const struct message *message);
+
+/* Frees what libwebsockets, which is gone by now, has not told the end of. */
+void push_close(struct server *server);
+
+/* The protocol "push", of requests to endpoints. */
+int push_callback(
+	struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
