@@ -222,11 +222,45 @@ struct chat_status {
 	const char *key_source;     /* where the database's key comes from; may be NULL */
 	const char *daemon_version; /* may be NULL */
 	const char *api_version;    /* may be NULL */
+	/*
+	 * While the account is locked: "passphrase", "asked", "keyring_locked", …, and what is to
+	 * be done, for people. NULL when it is open.
+	 */
+	const char *locked_reason, *locked_detail;
+	const char *storage_put_aside; /* the name of a damaged database; NULL: none */
 };
 
 struct chat_account {
 	const char *user_id;
 	const char *user_name; /* may be NULL */
+};
+
+struct chat_user {
+	const char *user_id;
+	const char *name;        /* may be NULL */
+	const char *picture_url; /* of the profile; may be NULL */
+};
+
+enum chat_setting_type {
+	CHAT_SETTING_UNKNOWN,
+	CHAT_SETTING_CHOICE,  /* one of `values` */
+	CHAT_SETTING_INTEGER, /* from `minimum` to `maximum`, in decimal digits */
+};
+
+struct chat_setting {
+	const char *name;
+	const char *value; /* as text, whatever the type; so is the default */
+	const char *default_value;
+	enum chat_setting_type type;
+	size_t n_values; /* 0 unless it is a choice */
+	const char *const *values;
+	int64_t minimum, maximum; /* 0 unless it is an integer */
+	const char *doc;          /* what it does, for people; never NULL */
+};
+
+struct chat_setting_list {
+	size_t n_settings;
+	struct chat_setting *const *settings;
 };
 
 /* The bytes of an attachment. */
@@ -252,7 +286,8 @@ struct chat_hello {
 	const char *daemon;      /* its version; this and the next three may be NULL */
 	const char *instance_id; /* another one after every start of the daemon */
 	const char *account;
-	const char *scope; /* "full", "read" or "send" */
+	const char *scope;  /* "full", "read" or "send" */
+	const char *locked; /* why the account is locked; NULL: it is open */
 };
 
 /*
@@ -268,6 +303,16 @@ struct chat_change {
 	const struct chat_info *chat;       /* chat.updated */
 	const struct chat_attachment *attachment; /* attachment.updated, transfer.progress */
 	const struct chat_connection *connection; /* connection */
+	const char *attachment_id; /* attachment.updated, transfer.progress; else NULL */
+	/* chat.open: with this the desktop lets a window be raised; may be NULL */
+	const char *activation_token;
+};
+
+/* What chat_client_wait_changes() found: ids, and none of the typed pointers. */
+struct chat_change_list {
+	int64_t seq; /* where to go on: the next call's `since` */
+	size_t n_changes;
+	struct chat_change *const *changes; /* in order; none when the time was over */
 };
 
 /*
@@ -287,6 +332,10 @@ struct chat_account *chat_account_ref(const struct chat_account *account);
 struct chat_file *chat_file_ref(const struct chat_file *file);
 struct chat_reply *chat_reply_ref(const struct chat_reply *reply);
 struct chat_change *chat_change_ref(const struct chat_change *change);
+struct chat_change_list *chat_change_list_ref(const struct chat_change_list *list);
+struct chat_user *chat_user_ref(const struct chat_user *user);
+struct chat_setting *chat_setting_ref(const struct chat_setting *setting);
+struct chat_setting_list *chat_setting_list_ref(const struct chat_setting_list *list);
 
 /* Drop one reference; take NULL; return NULL. */
 struct chat_attachment *chat_attachment_free(struct chat_attachment *attachment);
@@ -302,6 +351,10 @@ struct chat_account *chat_account_free(struct chat_account *account);
 struct chat_file *chat_file_free(struct chat_file *file);
 struct chat_reply *chat_reply_free(struct chat_reply *reply);
 struct chat_change *chat_change_free(struct chat_change *change);
+struct chat_change_list *chat_change_list_free(struct chat_change_list *list);
+struct chat_user *chat_user_free(struct chat_user *user);
+struct chat_setting *chat_setting_free(struct chat_setting *setting);
+struct chat_setting_list *chat_setting_list_free(struct chat_setting_list *list);
 
 /*
  * The JSON object as the daemon sent it, members that this library does not know included. The
@@ -314,7 +367,10 @@ char *chat_search_result_to_json(const struct chat_search_result *result);
 char *chat_connection_to_json(const struct chat_connection *connection);
 char *chat_status_to_json(const struct chat_status *status);
 char *chat_account_to_json(const struct chat_account *account);
-char *chat_change_to_json(const struct chat_change *change); /* {"seq", "topic", "data"} */
+char *chat_user_to_json(const struct chat_user *user);
+char *chat_setting_to_json(const struct chat_setting *setting);
+/* {"seq", "topic", "data"}; of a chat_change_list: "seq", "topic" and the ids */
+char *chat_change_to_json(const struct chat_change *change);
 
 /* Hands the descriptor over to the caller, who closes it. -1 when it was taken before. */
 int chat_file_take_fd(struct chat_file *file);
@@ -409,8 +465,8 @@ int chat_client_wait(struct chat_client *client, int timeout_ms);
  *
  * When the connection is lost, a request that is safe to repeat is sent again after the
  * reconnect, within its deadline; others fail as DISCONNECTED. Safe are all calls here but
- * login, and those made through chat_client_call() whose method reads only, or is messages.send
- * with a message_id.
+ * login, lock, retry_message and cancel_message, and those made through chat_client_call() whose
+ * method reads only, or is messages.send with a message_id.
  */
 typedef void (*chat_done_fn)(
 	struct chat_client *client, const struct chat_error *error, void *userdata);
@@ -432,6 +488,14 @@ typedef void (*chat_attachment_fn)(struct chat_client *client, const struct chat
 	const struct chat_attachment *attachment, void *userdata);
 typedef void (*chat_file_fn)(struct chat_client *client, const struct chat_error *error,
 	struct chat_file *file, void *userdata);
+typedef void (*chat_user_fn)(struct chat_client *client, const struct chat_error *error,
+	const struct chat_user *user, void *userdata);
+typedef void (*chat_setting_fn)(struct chat_client *client, const struct chat_error *error,
+	const struct chat_setting *setting, void *userdata);
+typedef void (*chat_setting_list_fn)(struct chat_client *client, const struct chat_error *error,
+	const struct chat_setting_list *list, void *userdata);
+typedef void (*chat_change_list_fn)(struct chat_client *client, const struct chat_error *error,
+	const struct chat_change_list *list, void *userdata);
 typedef void (*chat_reply_fn)(struct chat_client *client, const struct chat_error *error,
 	const struct chat_reply *reply, void *userdata);
 
@@ -456,6 +520,43 @@ int chat_client_login_async(struct chat_client *client, const char *server, cons
 	const char *password, chat_account_fn callback, void *userdata);
 
 /*
+ * Opens a locked account: by its passphrase, by its recovery key, or, with both NULL, by asking
+ * again where the key comes from (the desktop's keyring may then open a window). No effect when it
+ * is open. -EPERM: it is not the right one; -ENOKEY: one is needed.
+ */
+int chat_client_unlock(
+	struct chat_client *client, const char *passphrase, const char *recovery_key);
+int chat_client_unlock_async(struct chat_client *client, const char *passphrase,
+	const char *recovery_key, chat_done_fn callback, void *userdata);
+
+/* Closes the account's databases and forgets their key. The subscription stays, and goes on. */
+int chat_client_lock(struct chat_client *client);
+int chat_client_lock_async(struct chat_client *client, chat_done_fn callback, void *userdata);
+
+/* The settings, all or one. -ENOENT: there is no such one. */
+int chat_client_list_settings(struct chat_client *client, struct chat_setting_list **ret);
+int chat_client_list_settings_async(
+	struct chat_client *client, chat_setting_list_fn callback, void *userdata);
+int chat_client_get_setting(
+	struct chat_client *client, const char *name, struct chat_setting **ret);
+int chat_client_get_setting_async(
+	struct chat_client *client, const char *name, chat_setting_fn callback, void *userdata);
+
+/*
+ * Changes a setting, effective at once; `value` NULL: the default again. -EINVAL: not a value that
+ * it may have.
+ */
+int chat_client_set_setting(
+	struct chat_client *client, const char *name, const char *value, struct chat_setting **ret);
+int chat_client_set_setting_async(struct chat_client *client, const char *name, const char *value,
+	chat_setting_fn callback, void *userdata);
+
+/* A person, asked of the server when not known here yet. -ENOENT: there is none. */
+int chat_client_get_user(struct chat_client *client, const char *user_id, struct chat_user **ret);
+int chat_client_get_user_async(
+	struct chat_client *client, const char *user_id, chat_user_fn callback, void *userdata);
+
+/*
  * A page of chats, newest first: `limit` 1 to 200, 0 for the daemon's choice; `cursor` of the
  * page before, or NULL.
  */
@@ -475,6 +576,14 @@ int chat_client_create_chat(
 	struct chat_client *client, const char *user_id, struct chat_info **ret);
 int chat_client_create_chat_async(
 	struct chat_client *client, const char *user_id, chat_info_fn callback, void *userdata);
+
+/*
+ * That chat is on screen (NULL: none any more): no notification is shown of what comes in it. It
+ * counts until the client is freed, across reconnects. -ENOENT: no such chat; then none is.
+ */
+int chat_client_focus_chat(struct chat_client *client, const char *chat_id);
+int chat_client_focus_chat_async(
+	struct chat_client *client, const char *chat_id, chat_done_fn callback, void *userdata);
 
 /*
  * Messages of a chat, oldest first: those just before or just after a message (at most one of
@@ -569,6 +678,15 @@ int chat_client_download_attachment(
 int chat_client_download_attachment_async(struct chat_client *client, const char *attachment_id,
 	chat_attachment_fn callback, void *userdata);
 
+/*
+ * Stops its transfer: a download is WAITING then; an upload takes its message with it, which is
+ * FAILED. No effect where nothing moves. -EEXIST: the server has the photo already.
+ */
+int chat_client_cancel_attachment(
+	struct chat_client *client, const char *attachment_id, struct chat_attachment **ret);
+int chat_client_cancel_attachment_async(struct chat_client *client, const char *attachment_id,
+	chat_attachment_fn callback, void *userdata);
+
 /* The bytes, of the preview or of the full picture. */
 int chat_client_open_attachment(struct chat_client *client, const char *attachment_id, bool preview,
 	struct chat_file **ret);
@@ -620,6 +738,18 @@ int chat_client_subscribe_consumer(struct chat_client *client, const char *consu
 int chat_client_ack(struct chat_client *client, const char *consumer, int64_t seq);
 int chat_client_ack_async(struct chat_client *client, const char *consumer, int64_t seq,
 	chat_done_fn callback, void *userdata);
+
+/*
+ * Waits until something changes, without a subscription: at most `timeout_ms` (milliseconds, at
+ * most 600000), and for the answer as long as other calls. `topics` and `chats` as above, durable
+ * topics only. `since` -1: from now on; else nothing is missed between two calls. -EINVAL: `since`
+ * is not of this database.
+ */
+int chat_client_wait_changes(struct chat_client *client, const char *const *topics,
+	const char *const *chats, int64_t since, int timeout_ms, struct chat_change_list **ret);
+int chat_client_wait_changes_async(struct chat_client *client, const char *const *topics,
+	const char *const *chats, int64_t since, int timeout_ms, chat_change_list_fn callback,
+	void *userdata);
 
 /* No effect without one. */
 void chat_client_unsubscribe(struct chat_client *client);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The client's insides, in four parts that call each other only as declared here: the connection
+ * The client's insides, in five parts that call each other only as declared here: the connection
  * (bytes and descriptors), the requests (what waits for an answer), the lines (what an incoming
- * line means) and the subscription.
+ * line means), the subscription and the focus.
  */
 #pragma once
 
@@ -41,6 +41,11 @@ enum result_kind {
 	RESULT_SEARCH_LIST,
 	RESULT_ATTACHMENT,
 	RESULT_FILE,
+	RESULT_USER,
+	RESULT_SETTING,
+	RESULT_SETTING_LIST,
+	RESULT_CHANGE_LIST,
+	RESULT_FOCUSED,
 	RESULT_REPLY,
 	RESULT_SUBSCRIBED, /* internal */
 };
@@ -63,6 +68,10 @@ union reply_fn {
 	chat_search_list_fn search_list;
 	chat_attachment_fn attachment;
 	chat_file_fn file;
+	chat_user_fn user;
+	chat_setting_fn setting;
+	chat_setting_list_fn setting_list;
+	chat_change_list_fn change_list;
 	chat_reply_fn reply;
 };
 
@@ -141,6 +150,7 @@ struct chat_client {
 	struct request_list requests; /* in the order they were made and are sent */
 	struct request_list failed;   /* to be told in dispatch */
 	struct subscription subscription;
+	char *focus; /* the chat on screen; NULL: none */
 };
 
 /* client.c */
@@ -184,7 +194,8 @@ struct request_options {
 	size_t n_fds;
 	enum result_kind kind;
 	bool repeatable;
-	bool first; /* ahead of the others; only on a connection that nothing was sent on */
+	int extra_ms; /* what the deadline is later by */
+	bool first;   /* ahead of the others; only on a connection that nothing was sent on */
 	struct waiter *waiter;
 	union reply_fn callback;
 	void *userdata;
@@ -233,6 +244,14 @@ bool lines_process(struct chat_client *c);
 
 /* A complete line is there. */
 bool lines_pending(const struct chat_client *c);
+
+/* focus.c */
+
+/* Tells a fresh connection which chat is on screen. */
+void focus_resume(struct chat_client *c);
+
+/* The daemon knows no such chat: it is forgotten, unless another one has been named since. */
+void focus_on_refused(struct chat_client *c);
 
 /* subscription.c */
 

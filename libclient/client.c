@@ -100,6 +100,7 @@ static void client_unref(struct chat_client *c)
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);
 	free(c->path);
+	free(c->focus);
 	free(c);
 }
 

@@ -15,7 +15,7 @@
 
 bool connection_is_wanted(const struct chat_client *c)
 {
-	return c->connect_asked || c->subscription.wanted || !TAILQ_EMPTY(&c->requests);
+	return c->connect_asked || c->subscription.wanted || c->focus || !TAILQ_EMPTY(&c->requests);
 }
 
 /* The one place where the state changes. The caller may have freed the client when it returns. */
@@ -171,6 +171,7 @@ void connection_ready(struct chat_client *c)
 {
 	c->connected_us = monotonic_us();
 	error_clear(&c->down);
+	focus_resume(c);
 	subscription_resume(c);
 	if (c->fd >= 0)
 		set_state(c, CHAT_CLIENT_CONNECTED, NULL);

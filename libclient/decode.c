@@ -11,6 +11,7 @@ enum field_type {
 	FIELD_MESSAGE_STATUS,
 	FIELD_ATTACHMENT_STATUS,
 	FIELD_CONNECTION_STATE,
+	FIELD_SETTING_TYPE,
 };
 
 struct field {
@@ -51,6 +52,12 @@ static const char *const connection_states[] = {
 	[CHAT_CONNECTION_LOGIN_REQUIRED] = "LOGIN_REQUIRED",
 	[CHAT_CONNECTION_LOCKED] = "LOCKED",
 	[CHAT_CONNECTION_SUSPENDED] = "SUSPENDED",
+};
+
+static const char *const setting_types[] = {
+	[CHAT_SETTING_UNKNOWN] = "unknown",
+	[CHAT_SETTING_CHOICE] = "choice",
+	[CHAT_SETTING_INTEGER] = "integer",
 };
 
 static const char *name_of(const char *const *names, size_t n, unsigned value)
@@ -108,6 +115,24 @@ static int decode_integer(const cJSON *v, int64_t *ret)
 	return 0;
 }
 
+static void decode_name(enum field_type type, const char *name, void *to)
+{
+	static const struct {
+		const char *const *names;
+		size_t n;
+	} enums[] = {
+		[FIELD_MESSAGE_STATUS] = { message_statuses, ARRAY_SIZE(message_statuses) },
+		[FIELD_ATTACHMENT_STATUS] = { attachment_statuses,
+			ARRAY_SIZE(attachment_statuses) },
+		[FIELD_CONNECTION_STATE] = { connection_states, ARRAY_SIZE(connection_states) },
+		[FIELD_SETTING_TYPE] = { setting_types, ARRAY_SIZE(setting_types) },
+	};
+	unsigned value = value_of(enums[type].names, enums[type].n, name);
+
+	/* All these enums have the size of an int. */
+	memcpy(to, &value, sizeof(value));
+}
+
 static int decode_field(const struct field *f, const cJSON *v, char *target)
 {
 	void *to = target + f->offset;
@@ -124,21 +149,15 @@ static int decode_field(const struct field *f, const cJSON *v, char *target)
 	case FIELD_MESSAGE_STATUS:
 	case FIELD_ATTACHMENT_STATUS:
 	case FIELD_CONNECTION_STATE:
+	case FIELD_SETTING_TYPE:
 		break;
 	}
 	if (!cJSON_IsString(v))
 		return -EBADMSG;
 	if (f->type == FIELD_STRING)
 		*(const char **)to = v->valuestring;
-	else if (f->type == FIELD_MESSAGE_STATUS)
-		*(enum chat_message_status *)to =
-			value_of(message_statuses, ARRAY_SIZE(message_statuses), v->valuestring);
-	else if (f->type == FIELD_ATTACHMENT_STATUS)
-		*(enum chat_attachment_status *)to = value_of(
-			attachment_statuses, ARRAY_SIZE(attachment_statuses), v->valuestring);
 	else
-		*(enum chat_connection_state *)to =
-			value_of(connection_states, ARRAY_SIZE(connection_states), v->valuestring);
+		decode_name(f->type, v->valuestring, to);
 	return 0;
 }
 
@@ -418,6 +437,9 @@ int decode_status(struct result *r, void **ret)
 		{ "key_source", FIELD_STRING, S(key_source) },
 		{ "versions.daemon", FIELD_STRING, S(daemon_version) },
 		{ "versions.api", FIELD_STRING, S(api_version) },
+		{ "locked.reason", FIELD_STRING, S(locked_reason) },
+		{ "locked.detail", FIELD_STRING, S(locked_detail) },
+		{ "storage.put_aside", FIELD_STRING, S(storage_put_aside) },
 		{ NULL },
 	};
 #undef S
@@ -524,6 +546,8 @@ int decode_change(struct result *r, void **ret)
 		{ "topic", FIELD_STRING, C(topic), true },
 		{ "data.chat_id", FIELD_STRING, C(chat_id) },
 		{ "data.message_id", FIELD_STRING, C(message_id) },
+		{ "data.attachment_id", FIELD_STRING, C(attachment_id) },
+		{ "data.activation_token", FIELD_STRING, C(activation_token) },
 		{ NULL },
 	};
 #undef C
@@ -538,4 +562,113 @@ int decode_change(struct result *r, void **ret)
 	if (e == 0)
 		*ret = c;
 	return e;
+}
+
+/* An element of changes.wait: ids alone, beside the topic. */
+static int change_ids_from(struct result *r, const cJSON *json, void **ret)
+{
+#define C(name) offsetof(struct chat_change, name)
+	static const struct field fields[] = {
+		{ "seq", FIELD_INTEGER, C(seq), true },
+		{ "topic", FIELD_STRING, C(topic), true },
+		{ "chat_id", FIELD_STRING, C(chat_id) },
+		{ "message_id", FIELD_STRING, C(message_id) },
+		{ "attachment_id", FIELD_STRING, C(attachment_id) },
+		{ NULL },
+	};
+#undef C
+
+	return node_from(r, json, fields, sizeof(struct chat_change), ret);
+}
+
+int decode_change_list(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "seq", FIELD_INTEGER, offsetof(struct chat_change_list, seq), true },
+		{ NULL },
+	};
+	struct chat_change_list *l;
+	void *node = NULL;
+	int e = node_from(r, result_json(r), fields, sizeof(*l), &node);
+
+	if (e < 0)
+		return e;
+	l = node;
+	e = decode_array(
+		r, member(result_json(r), "changes"), change_ids_from, &l->changes, &l->n_changes);
+	if (e == 0)
+		*ret = l;
+	return e;
+}
+
+int decode_user(struct result *r, void **ret)
+{
+	static const struct field fields[] = {
+		{ "user_id", FIELD_STRING, offsetof(struct chat_user, user_id), true },
+		{ "name", FIELD_STRING, offsetof(struct chat_user, name) },
+		{ "picture_url", FIELD_STRING, offsetof(struct chat_user, picture_url) },
+		{ NULL },
+	};
+
+	return node_from(r, result_json(r), fields, sizeof(struct chat_user), ret);
+}
+
+static int string_from(struct result *r, const cJSON *json, void **ret)
+{
+	if (!cJSON_IsString(json))
+		return -EBADMSG;
+	*ret = json->valuestring;
+	return 0;
+}
+
+static int setting_from(struct result *r, const cJSON *json, void **ret)
+{
+#define S(name) offsetof(struct chat_setting, name)
+	static const struct field fields[] = {
+		{ "name", FIELD_STRING, S(name), true },
+		{ "value", FIELD_STRING, S(value), true },
+		{ "default", FIELD_STRING, S(default_value), true },
+		{ "type", FIELD_SETTING_TYPE, S(type), true },
+		{ "minimum", FIELD_INTEGER, S(minimum) },
+		{ "maximum", FIELD_INTEGER, S(maximum) },
+		{ "doc", FIELD_STRING, S(doc) },
+		{ NULL },
+	};
+#undef S
+	struct chat_setting *s;
+	void *node = NULL;
+	int e = node_from(r, json, fields, sizeof(*s), &node);
+
+	if (e < 0)
+		return e;
+	s = node;
+	if (!s->doc)
+		s->doc = "";
+	e = decode_array(r, member(json, "values"), string_from, &s->values, &s->n_values);
+	if (e == 0)
+		*ret = s;
+	return e;
+}
+
+int decode_setting_list(struct result *r, void **ret)
+{
+	struct chat_setting_list *l = result_node(r, result_json(r), sizeof(*l));
+	int e;
+
+	if (!l)
+		return -ENOMEM;
+	e = decode_array(
+		r, member(result_json(r), "settings"), setting_from, &l->settings, &l->n_settings);
+	if (e == 0)
+		*ret = l;
+	return e;
+}
+
+int decode_setting(struct result *r, void **ret)
+{
+	const cJSON *settings = member(result_json(r), "settings");
+
+	if (cJSON_GetArraySize(settings) != 1)
+		return -EBADMSG;
+	return setting_from(r, settings->child, ret);
 }

@@ -19,6 +19,10 @@ int decode_info_list(struct result *r, void **ret);
 int decode_search_list(struct result *r, void **ret);
 int decode_status(struct result *r, void **ret);
 int decode_account(struct result *r, void **ret);
-int decode_file(struct result *r, void **ret);   /* takes its descriptor from the result's */
+int decode_file(struct result *r, void **ret); /* takes its descriptor from the result's */
+int decode_user(struct result *r, void **ret);
+int decode_setting(struct result *r, void **ret); /* the only one of a list */
+int decode_setting_list(struct result *r, void **ret);
+int decode_change_list(struct result *r, void **ret);
 int decode_reply(struct result *r, void **ret);  /* likewise; accepts any tree */
 int decode_change(struct result *r, void **ret); /* the params of a change notification */

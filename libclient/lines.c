@@ -69,6 +69,7 @@ static void on_hello(struct chat_client *c, cJSON *message)
 	c->hello.instance_id = string_member(params, "instance_id");
 	c->hello.account = string_member(params, "account");
 	c->hello.scope = string_member(params, "scope");
+	c->hello.locked = string_member(params, "locked");
 	c->hello_result = result_new(message);
 	if (c->hello_result) {
 		connection_ready(c);

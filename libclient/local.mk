@@ -8,8 +8,10 @@ libchatclient_core_la_SOURCES = \
 	libclient/connection.c \
 	libclient/decode.c libclient/decode.h \
 	libclient/error.c libclient/error.h \
+	libclient/focus.c \
 	libclient/lines.c \
-	libclient/methods.c \
+	libclient/methods-account.c \
+	libclient/methods.c libclient/methods.h \
 	libclient/protocol.h \
 	libclient/request.c \
 	libclient/result.c libclient/result.h \

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The typed calls: each method's parameters stand once, in a builder that both of its forms use. */
-#include "client-internal.h"
+/* What all calls share, and the typed ones about chats, messages and photos. */
+#include "methods.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define OUT_OF_MEMORY "out of memory"
 
-/* Adds a member unless `value` is NULL. On failure the whole object is dropped. */
-static void add_string(cJSON **object, const char *name, const char *value)
+void method_add_string(cJSON **object, const char *name, const char *value)
 {
 	if (!value || !*object || cJSON_AddStringToObject(*object, name, value))
 		return;
@@ -16,16 +15,21 @@ static void add_string(cJSON **object, const char *name, const char *value)
 	*object = NULL;
 }
 
-static void add_limit(cJSON **object, unsigned limit)
+void method_add_number(cJSON **object, const char *name, int64_t value)
 {
-	if (limit == 0 || !*object || cJSON_AddNumberToObject(*object, "limit", limit))
+	if (!*object || cJSON_AddNumberToObject(*object, name, (double)value))
 		return;
 	cJSON_Delete(*object);
 	*object = NULL;
 }
 
-/* The options of a method that takes up to two strings. */
-static struct request_options simple(const char *method, enum result_kind kind, const char *name,
+static void add_limit(cJSON **object, unsigned limit)
+{
+	if (limit > 0)
+		method_add_number(object, "limit", limit);
+}
+
+struct request_options method_options(const char *method, enum result_kind kind, const char *name,
 	const char *value, const char *name2, const char *value2)
 {
 	struct request_options o = {
@@ -35,8 +39,8 @@ static struct request_options simple(const char *method, enum result_kind kind, 
 		.repeatable = true,
 	};
 
-	add_string(&o.params, name, value);
-	add_string(&o.params, name2, value2);
+	method_add_string(&o.params, name, value);
+	method_add_string(&o.params, name2, value2);
 	return o;
 }
 
@@ -47,12 +51,12 @@ static bool can_send(struct chat_client *c, const struct request_options *o)
 	return o->params != NULL;
 }
 
-static int call(struct chat_client *c, struct request_options o, void *ret)
+int method_call(struct chat_client *c, struct request_options o, void *ret)
 {
 	return can_send(c, &o) ? request_call(c, &o, ret) : -ENOMEM;
 }
 
-static int start(
+int method_start(
 	struct chat_client *c, struct request_options o, union reply_fn callback, void *userdata)
 {
 	o.callback = callback;
@@ -60,60 +64,15 @@ static int start(
 	return can_send(c, &o) ? request_new(c, &o) : -ENOMEM;
 }
 
-#define START(c, options, member, fn, userdata) \
-	start((c), (options), (union reply_fn){ .member = (fn) }, (userdata))
-
-static int invalid(struct chat_client *c, const char *why)
+int method_invalid(struct chat_client *c, const char *why)
 {
 	return client_fail(c, CHAT_CLIENT_ERROR_INVALID, "%s", why);
-}
-
-static struct request_options status_options(void)
-{
-	return simple("daemon.status", RESULT_STATUS, NULL, NULL, NULL, NULL);
-}
-
-int chat_client_get_status(struct chat_client *c, struct chat_status **ret)
-{
-	return call(c, status_options(), ret);
-}
-
-int chat_client_get_status_async(struct chat_client *c, chat_status_fn callback, void *userdata)
-{
-	return START(c, status_options(), status, callback, userdata);
-}
-
-static struct request_options login_options(
-	const char *server, const char *user_id, const char *password)
-{
-	struct request_options o =
-		simple("account.login", RESULT_ACCOUNT, "server", server, "user_id", user_id);
-
-	o.repeatable = false;
-	add_string(&o.params, "password", password);
-	return o;
-}
-
-int chat_client_login(struct chat_client *c, const char *server, const char *user_id,
-	const char *password, struct chat_account **ret)
-{
-	if (!server || !user_id || !password)
-		return invalid(c, "server, user and password are needed");
-	return call(c, login_options(server, user_id, password), ret);
-}
-
-int chat_client_login_async(struct chat_client *c, const char *server, const char *user_id,
-	const char *password, chat_account_fn callback, void *userdata)
-{
-	if (!server || !user_id || !password)
-		return invalid(c, "server, user and password are needed");
-	return START(c, login_options(server, user_id, password), account, callback, userdata);
 }
 
 static struct request_options list_chats_options(unsigned limit, const char *cursor)
 {
 	struct request_options o =
-		simple("chats.list", RESULT_INFO_LIST, "cursor", cursor, NULL, NULL);
+		method_options("chats.list", RESULT_INFO_LIST, "cursor", cursor, NULL, NULL);
 
 	add_limit(&o.params, limit);
 	return o;
@@ -122,7 +81,7 @@ static struct request_options list_chats_options(unsigned limit, const char *cur
 int chat_client_list_chats(
 	struct chat_client *c, unsigned limit, const char *cursor, struct chat_info_list **ret)
 {
-	return call(c, list_chats_options(limit, cursor), ret);
+	return method_call(c, list_chats_options(limit, cursor), ret);
 }
 
 int chat_client_list_chats_async(struct chat_client *c, unsigned limit, const char *cursor,
@@ -133,52 +92,52 @@ int chat_client_list_chats_async(struct chat_client *c, unsigned limit, const ch
 
 static struct request_options get_chat_options(const char *chat_id, const char *user_id)
 {
-	return simple("chats.get", RESULT_INFO, "chat_id", chat_id, "user_id", user_id);
+	return method_options("chats.get", RESULT_INFO, "chat_id", chat_id, "user_id", user_id);
 }
 
 int chat_client_get_chat(
 	struct chat_client *c, const char *chat_id, const char *user_id, struct chat_info **ret)
 {
 	if (!chat_id == !user_id)
-		return invalid(c, "either a chat or a user is needed");
-	return call(c, get_chat_options(chat_id, user_id), ret);
+		return method_invalid(c, "either a chat or a user is needed");
+	return method_call(c, get_chat_options(chat_id, user_id), ret);
 }
 
 int chat_client_get_chat_async(struct chat_client *c, const char *chat_id, const char *user_id,
 	chat_info_fn callback, void *userdata)
 {
 	if (!chat_id == !user_id)
-		return invalid(c, "either a chat or a user is needed");
+		return method_invalid(c, "either a chat or a user is needed");
 	return START(c, get_chat_options(chat_id, user_id), info, callback, userdata);
 }
 
 static struct request_options create_chat_options(const char *user_id)
 {
-	return simple("chats.create", RESULT_INFO, "user_id", user_id, NULL, NULL);
+	return method_options("chats.create", RESULT_INFO, "user_id", user_id, NULL, NULL);
 }
 
 int chat_client_create_chat(struct chat_client *c, const char *user_id, struct chat_info **ret)
 {
 	if (!user_id)
-		return invalid(c, "a user is needed");
-	return call(c, create_chat_options(user_id), ret);
+		return method_invalid(c, "a user is needed");
+	return method_call(c, create_chat_options(user_id), ret);
 }
 
 int chat_client_create_chat_async(
 	struct chat_client *c, const char *user_id, chat_info_fn callback, void *userdata)
 {
 	if (!user_id)
-		return invalid(c, "a user is needed");
+		return method_invalid(c, "a user is needed");
 	return START(c, create_chat_options(user_id), info, callback, userdata);
 }
 
 static struct request_options list_messages_options(
 	const char *chat_id, const char *before, const char *after, unsigned limit)
 {
-	struct request_options o =
-		simple("messages.list", RESULT_MESSAGE_LIST, "chat_id", chat_id, "before", before);
+	struct request_options o = method_options(
+		"messages.list", RESULT_MESSAGE_LIST, "chat_id", chat_id, "before", before);
 
-	add_string(&o.params, "after", after);
+	method_add_string(&o.params, "after", after);
 	add_limit(&o.params, limit);
 	return o;
 }
@@ -196,8 +155,8 @@ int chat_client_list_messages(struct chat_client *c, const char *chat_id, const 
 	const char *wrong = check_page(chat_id, before, after);
 
 	if (wrong)
-		return invalid(c, wrong);
-	return call(c, list_messages_options(chat_id, before, after, limit), ret);
+		return method_invalid(c, wrong);
+	return method_call(c, list_messages_options(chat_id, before, after, limit), ret);
 }
 
 int chat_client_list_messages_async(struct chat_client *c, const char *chat_id, const char *before,
@@ -206,39 +165,39 @@ int chat_client_list_messages_async(struct chat_client *c, const char *chat_id, 
 	const char *wrong = check_page(chat_id, before, after);
 
 	if (wrong)
-		return invalid(c, wrong);
+		return method_invalid(c, wrong);
 	return START(c, list_messages_options(chat_id, before, after, limit), message_list,
 		callback, userdata);
 }
 
 static struct request_options get_message_options(const char *message_id)
 {
-	return simple("messages.get", RESULT_MESSAGE, "message_id", message_id, NULL, NULL);
+	return method_options("messages.get", RESULT_MESSAGE, "message_id", message_id, NULL, NULL);
 }
 
 int chat_client_get_message(
 	struct chat_client *c, const char *message_id, struct chat_message **ret)
 {
 	if (!message_id)
-		return invalid(c, "a message is needed");
-	return call(c, get_message_options(message_id), ret);
+		return method_invalid(c, "a message is needed");
+	return method_call(c, get_message_options(message_id), ret);
 }
 
 int chat_client_get_message_async(
 	struct chat_client *c, const char *message_id, chat_message_fn callback, void *userdata)
 {
 	if (!message_id)
-		return invalid(c, "a message is needed");
+		return method_invalid(c, "a message is needed");
 	return START(c, get_message_options(message_id), message, callback, userdata);
 }
 
 static struct request_options search_options(
 	const char *query, const char *chat_id, unsigned limit, const char *cursor)
 {
-	struct request_options o =
-		simple("messages.search", RESULT_SEARCH_LIST, "query", query, "chat_id", chat_id);
+	struct request_options o = method_options(
+		"messages.search", RESULT_SEARCH_LIST, "query", query, "chat_id", chat_id);
 
-	add_string(&o.params, "cursor", cursor);
+	method_add_string(&o.params, "cursor", cursor);
 	add_limit(&o.params, limit);
 	return o;
 }
@@ -247,15 +206,15 @@ int chat_client_search_messages(struct chat_client *c, const char *query, const 
 	unsigned limit, const char *cursor, struct chat_search_list **ret)
 {
 	if (!query)
-		return invalid(c, "words to search for are needed");
-	return call(c, search_options(query, chat_id, limit, cursor), ret);
+		return method_invalid(c, "words to search for are needed");
+	return method_call(c, search_options(query, chat_id, limit, cursor), ret);
 }
 
 int chat_client_search_messages_async(struct chat_client *c, const char *query, const char *chat_id,
 	unsigned limit, const char *cursor, chat_search_list_fn callback, void *userdata)
 {
 	if (!query)
-		return invalid(c, "words to search for are needed");
+		return method_invalid(c, "words to search for are needed");
 	return START(
 		c, search_options(query, chat_id, limit, cursor), search_list, callback, userdata);
 }
@@ -301,20 +260,21 @@ static int send_options(
 	struct request_options o;
 
 	if (m->size < sizeof(*m))
-		return invalid(c, "the outgoing message's size is not set");
+		return method_invalid(c, "the outgoing message's size is not set");
 	if (!m->chat_id == !m->user_id)
-		return invalid(c, "either a chat or a user is needed");
+		return method_invalid(c, "either a chat or a user is needed");
 	if (m->n_attachments > 0 && !m->attachment_fds)
-		return invalid(c, "attachments without descriptors");
+		return method_invalid(c, "attachments without descriptors");
 	if (m->n_attachments > CHAT_FDS_MAX)
 		return client_fail(c, CHAT_CLIENT_ERROR_TOO_LARGE,
 			"%zu attachments; at most %u can go with a message", m->n_attachments,
 			CHAT_FDS_MAX);
 	if (!m->message_id && uuid7_generate(id) < 0)
 		return error_set_errno(&c->error, EIO, "no randomness for the message's id");
-	o = simple("messages.send", RESULT_MESSAGE, "chat_id", m->chat_id, "user_id", m->user_id);
-	add_string(&o.params, "text", m->text ? m->text : "");
-	add_string(&o.params, "message_id", m->message_id ? m->message_id : id);
+	o = method_options(
+		"messages.send", RESULT_MESSAGE, "chat_id", m->chat_id, "user_id", m->user_id);
+	method_add_string(&o.params, "text", m->text ? m->text : "");
+	method_add_string(&o.params, "message_id", m->message_id ? m->message_id : id);
 	add_attachments(&o.params, m);
 	o.fds = m->attachment_fds;
 	o.n_fds = m->n_attachments;
@@ -328,7 +288,7 @@ int chat_client_send_message(
 	struct request_options o;
 	int r = send_options(c, message, &o);
 
-	return r < 0 ? r : call(c, o, ret);
+	return r < 0 ? r : method_call(c, o, ret);
 }
 
 int chat_client_send_message_async(struct chat_client *c, const struct chat_outgoing *message,
@@ -342,29 +302,29 @@ int chat_client_send_message_async(struct chat_client *c, const struct chat_outg
 
 static struct request_options mark_read_options(const char *chat_id, const char *message_id)
 {
-	return simple(
+	return method_options(
 		"messages.mark_read", RESULT_DONE, "chat_id", chat_id, "message_id", message_id);
 }
 
 int chat_client_mark_read(struct chat_client *c, const char *chat_id, const char *message_id)
 {
 	if (!chat_id || !message_id)
-		return invalid(c, "a chat and a message are needed");
-	return call(c, mark_read_options(chat_id, message_id), NULL);
+		return method_invalid(c, "a chat and a message are needed");
+	return method_call(c, mark_read_options(chat_id, message_id), NULL);
 }
 
 int chat_client_mark_read_async(struct chat_client *c, const char *chat_id, const char *message_id,
 	chat_done_fn callback, void *userdata)
 {
 	if (!chat_id || !message_id)
-		return invalid(c, "a chat and a message are needed");
+		return method_invalid(c, "a chat and a message are needed");
 	return START(c, mark_read_options(chat_id, message_id), done, callback, userdata);
 }
 
 static struct request_options list_outbox_options(const char *after, unsigned limit)
 {
 	struct request_options o =
-		simple("outbox.list", RESULT_MESSAGE_LIST, "after", after, NULL, NULL);
+		method_options("outbox.list", RESULT_MESSAGE_LIST, "after", after, NULL, NULL);
 
 	add_limit(&o.params, limit);
 	return o;
@@ -373,7 +333,7 @@ static struct request_options list_outbox_options(const char *after, unsigned li
 int chat_client_list_outbox(
 	struct chat_client *c, const char *after, unsigned limit, struct chat_message_list **ret)
 {
-	return call(c, list_outbox_options(after, limit), ret);
+	return method_call(c, list_outbox_options(after, limit), ret);
 }
 
 int chat_client_list_outbox_async(struct chat_client *c, const char *after, unsigned limit,
@@ -386,7 +346,8 @@ int chat_client_list_outbox_async(struct chat_client *c, const char *after, unsi
 static struct request_options unsent_options(
 	const char *method, enum result_kind kind, const char *message_id)
 {
-	struct request_options o = simple(method, kind, "message_id", message_id, NULL, NULL);
+	struct request_options o =
+		method_options(method, kind, "message_id", message_id, NULL, NULL);
 
 	o.repeatable = false;
 	return o;
@@ -396,15 +357,15 @@ int chat_client_retry_message(
 	struct chat_client *c, const char *message_id, struct chat_message **ret)
 {
 	if (!message_id)
-		return invalid(c, "a message is needed");
-	return call(c, unsent_options("messages.retry", RESULT_MESSAGE, message_id), ret);
+		return method_invalid(c, "a message is needed");
+	return method_call(c, unsent_options("messages.retry", RESULT_MESSAGE, message_id), ret);
 }
 
 int chat_client_retry_message_async(
 	struct chat_client *c, const char *message_id, chat_message_fn callback, void *userdata)
 {
 	if (!message_id)
-		return invalid(c, "a message is needed");
+		return method_invalid(c, "a message is needed");
 	return START(c, unsent_options("messages.retry", RESULT_MESSAGE, message_id), message,
 		callback, userdata);
 }
@@ -412,37 +373,38 @@ int chat_client_retry_message_async(
 int chat_client_cancel_message(struct chat_client *c, const char *message_id)
 {
 	if (!message_id)
-		return invalid(c, "a message is needed");
-	return call(c, unsent_options("messages.cancel", RESULT_DONE, message_id), NULL);
+		return method_invalid(c, "a message is needed");
+	return method_call(c, unsent_options("messages.cancel", RESULT_DONE, message_id), NULL);
 }
 
 int chat_client_cancel_message_async(
 	struct chat_client *c, const char *message_id, chat_done_fn callback, void *userdata)
 {
 	if (!message_id)
-		return invalid(c, "a message is needed");
+		return method_invalid(c, "a message is needed");
 	return START(c, unsent_options("messages.cancel", RESULT_DONE, message_id), done, callback,
 		userdata);
 }
 
 static struct request_options attachment_options(const char *method, const char *attachment_id)
 {
-	return simple(method, RESULT_ATTACHMENT, "attachment_id", attachment_id, NULL, NULL);
+	return method_options(
+		method, RESULT_ATTACHMENT, "attachment_id", attachment_id, NULL, NULL);
 }
 
 int chat_client_get_attachment(
 	struct chat_client *c, const char *attachment_id, struct chat_attachment **ret)
 {
 	if (!attachment_id)
-		return invalid(c, "an attachment is needed");
-	return call(c, attachment_options("attachments.get", attachment_id), ret);
+		return method_invalid(c, "an attachment is needed");
+	return method_call(c, attachment_options("attachments.get", attachment_id), ret);
 }
 
 int chat_client_get_attachment_async(struct chat_client *c, const char *attachment_id,
 	chat_attachment_fn callback, void *userdata)
 {
 	if (!attachment_id)
-		return invalid(c, "an attachment is needed");
+		return method_invalid(c, "an attachment is needed");
 	return START(c, attachment_options("attachments.get", attachment_id), attachment, callback,
 		userdata);
 }
@@ -451,65 +413,79 @@ int chat_client_download_attachment(
 	struct chat_client *c, const char *attachment_id, struct chat_attachment **ret)
 {
 	if (!attachment_id)
-		return invalid(c, "an attachment is needed");
-	return call(c, attachment_options("attachments.download", attachment_id), ret);
+		return method_invalid(c, "an attachment is needed");
+	return method_call(c, attachment_options("attachments.download", attachment_id), ret);
 }
 
 int chat_client_download_attachment_async(struct chat_client *c, const char *attachment_id,
 	chat_attachment_fn callback, void *userdata)
 {
 	if (!attachment_id)
-		return invalid(c, "an attachment is needed");
+		return method_invalid(c, "an attachment is needed");
 	return START(c, attachment_options("attachments.download", attachment_id), attachment,
+		callback, userdata);
+}
+
+int chat_client_cancel_attachment(
+	struct chat_client *c, const char *attachment_id, struct chat_attachment **ret)
+{
+	if (!attachment_id)
+		return method_invalid(c, "an attachment is needed");
+	return method_call(c, attachment_options("attachments.cancel", attachment_id), ret);
+}
+
+int chat_client_cancel_attachment_async(struct chat_client *c, const char *attachment_id,
+	chat_attachment_fn callback, void *userdata)
+{
+	if (!attachment_id)
+		return method_invalid(c, "an attachment is needed");
+	return START(c, attachment_options("attachments.cancel", attachment_id), attachment,
 		callback, userdata);
 }
 
 static struct request_options open_options(const char *attachment_id, bool preview)
 {
-	return simple("attachments.open", RESULT_FILE, "attachment_id", attachment_id, "variant",
-		preview ? "preview" : "full");
+	return method_options("attachments.open", RESULT_FILE, "attachment_id", attachment_id,
+		"variant", preview ? "preview" : "full");
 }
 
 int chat_client_open_attachment(
 	struct chat_client *c, const char *attachment_id, bool preview, struct chat_file **ret)
 {
 	if (!attachment_id)
-		return invalid(c, "an attachment is needed");
-	return call(c, open_options(attachment_id, preview), ret);
+		return method_invalid(c, "an attachment is needed");
+	return method_call(c, open_options(attachment_id, preview), ret);
 }
 
 int chat_client_open_attachment_async(struct chat_client *c, const char *attachment_id,
 	bool preview, chat_file_fn callback, void *userdata)
 {
 	if (!attachment_id)
-		return invalid(c, "an attachment is needed");
+		return method_invalid(c, "an attachment is needed");
 	return START(c, open_options(attachment_id, preview), file, callback, userdata);
 }
 
 static struct request_options ack_options(const char *consumer, int64_t seq)
 {
 	struct request_options o =
-		simple("events.ack", RESULT_DONE, "consumer", consumer, NULL, NULL);
+		method_options("events.ack", RESULT_DONE, "consumer", consumer, NULL, NULL);
 
-	if (o.params && !cJSON_AddNumberToObject(o.params, "seq", (double)seq)) {
-		cJSON_Delete(o.params);
-		o.params = NULL;
-	}
+	method_add_number(&o.params, "seq", seq);
 	return o;
 }
 
 int chat_client_ack(struct chat_client *c, const char *consumer, int64_t seq)
 {
 	if (!consumer)
-		return invalid(c, "a consumer is needed");
-	return call(c, ack_options(consumer, seq), NULL);
+		return method_invalid(c, "a consumer is needed");
+	return method_call(c, ack_options(consumer, seq), NULL);
 }
 
 int chat_client_ack_async(struct chat_client *c, const char *consumer, int64_t seq,
 	chat_done_fn callback, void *userdata)
 {
 	if (!consumer)
-		return invalid(c, "a consumer is needed");
+		return method_invalid(c, "a consumer is needed");
 	return START(c, ack_options(consumer, seq), done, callback, userdata);
 }
 
@@ -548,15 +524,15 @@ static int call_options(struct chat_client *c, const char *method, const char *p
 	struct request_options o = { .method = method, .kind = RESULT_REPLY };
 
 	if (!method || !*method)
-		return invalid(c, "a method is needed");
+		return method_invalid(c, "a method is needed");
 	if (strcmp(method, "events.subscribe") == 0 || strcmp(method, "events.unsubscribe") == 0)
-		return invalid(c, "subscriptions are made with chat_client_subscribe()");
+		return method_invalid(c, "subscriptions are made with chat_client_subscribe()");
 	if (n_fds > 0 && !fds)
-		return invalid(c, "the descriptors are missing");
+		return method_invalid(c, "the descriptors are missing");
 	o.params = cJSON_ParseWithOpts(params_json ? params_json : "{}", NULL, 1);
 	if (!cJSON_IsObject(o.params)) {
 		cJSON_Delete(o.params);
-		return invalid(c, "the parameters are not a JSON object");
+		return method_invalid(c, "the parameters are not a JSON object");
 	}
 	o.repeatable = is_repeatable(method, o.params);
 	o.fds = fds;
@@ -571,7 +547,7 @@ int chat_client_call(struct chat_client *c, const char *method, const char *para
 	struct request_options o;
 	int r = call_options(c, method, params_json, fds, n_fds, &o);
 
-	return r < 0 ? r : call(c, o, ret);
+	return r < 0 ? r : method_call(c, o, ret);
 }
 
 int chat_client_call_async(struct chat_client *c, const char *method, const char *params_json,

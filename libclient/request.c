@@ -118,6 +118,13 @@ static int check_room(struct chat_client *c, const struct request *r)
 	return 0;
 }
 
+static uint64_t deadline_of(const struct chat_client *c, const struct request_options *o)
+{
+	if (o->kind == RESULT_SUBSCRIBED || c->timeout_ms < 0)
+		return UINT64_MAX;
+	return deadline_after(monotonic_us(), (int64_t)c->timeout_ms + o->extra_ms);
+}
+
 int request_new(struct chat_client *c, const struct request_options *o)
 {
 	_cleanup_json_ cJSON *params = o->params;
@@ -132,8 +139,7 @@ int request_new(struct chat_client *c, const struct request_options *o)
 	r->waiter = o->waiter;
 	r->callback = o->callback;
 	r->userdata = o->userdata;
-	r->deadline_us =
-		deadline_after(monotonic_us(), o->kind == RESULT_SUBSCRIBED ? -1 : c->timeout_ms);
+	r->deadline_us = deadline_of(c, o);
 	e = print_line(c, r, o->method, TAKE_PTR(params));
 	if (e == 0)
 		e = copy_fds(c, r, o->fds, o->n_fds);
@@ -205,6 +211,7 @@ static int (*decoder_of(enum result_kind kind))(struct result *, void **)
 {
 	switch (kind) {
 	case RESULT_DONE:
+	case RESULT_FOCUSED:
 	case RESULT_SUBSCRIBED:
 		return NULL;
 	case RESULT_STATUS:
@@ -225,6 +232,14 @@ static int (*decoder_of(enum result_kind kind))(struct result *, void **)
 		return decode_attachment;
 	case RESULT_FILE:
 		return decode_file;
+	case RESULT_USER:
+		return decode_user;
+	case RESULT_SETTING:
+		return decode_setting;
+	case RESULT_SETTING_LIST:
+		return decode_setting_list;
+	case RESULT_CHANGE_LIST:
+		return decode_change_list;
 	case RESULT_REPLY:
 		return decode_reply;
 	}
@@ -236,6 +251,7 @@ static void call_back(
 {
 	switch (r->kind) {
 	case RESULT_DONE:
+	case RESULT_FOCUSED:
 		return r->callback.done(c, error, r->userdata);
 	case RESULT_STATUS:
 		return r->callback.status(c, error, value, r->userdata);
@@ -255,6 +271,14 @@ static void call_back(
 		return r->callback.attachment(c, error, value, r->userdata);
 	case RESULT_FILE:
 		return r->callback.file(c, error, value, r->userdata);
+	case RESULT_USER:
+		return r->callback.user(c, error, value, r->userdata);
+	case RESULT_SETTING:
+		return r->callback.setting(c, error, value, r->userdata);
+	case RESULT_SETTING_LIST:
+		return r->callback.setting_list(c, error, value, r->userdata);
+	case RESULT_CHANGE_LIST:
+		return r->callback.change_list(c, error, value, r->userdata);
 	case RESULT_REPLY:
 		return r->callback.reply(c, error, value, r->userdata);
 	case RESULT_SUBSCRIBED:
@@ -296,6 +320,8 @@ void request_answered(struct chat_client *c, struct request *r, struct result *r
 	int e = 0;
 
 	request_remove(c, r);
+	if (!result && r->kind == RESULT_FOCUSED && error->pub.code == CHAT_CLIENT_ERROR_NOT_FOUND)
+		focus_on_refused(c);
 	if (result && decode && !r->abandoned)
 		e = decode(result, &value);
 	if (e < 0) {

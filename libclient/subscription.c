@@ -123,27 +123,6 @@ void subscription_on_change(struct chat_client *c, cJSON *params)
 		s->callback(c, NULL, change, s->userdata);
 }
 
-static int copy_strings(const char *const *strings, cJSON **ret)
-{
-	_cleanup_json_ cJSON *array = NULL;
-
-	if (!strings)
-		return 0;
-	array = cJSON_CreateArray();
-	if (!array)
-		return -ENOMEM;
-	for (; *strings; strings++) {
-		cJSON *item = cJSON_CreateString(*strings);
-
-		if (!item || !cJSON_AddItemToArray(array, item)) {
-			cJSON_Delete(item);
-			return -ENOMEM;
-		}
-	}
-	*ret = TAKE_PTR(array);
-	return 0;
-}
-
 static int subscribe(struct chat_client *c, const char *consumer, const char *const *topics,
 	const char *const *chats, int64_t since, chat_change_fn callback, void *userdata)
 {
@@ -155,7 +134,8 @@ static int subscribe(struct chat_client *c, const char *consumer, const char *co
 		return -EALREADY;
 	}
 	subscription_clear(c);
-	if (copy_strings(topics, &s->topics) < 0 || copy_strings(chats, &s->chats) < 0)
+	if ((topics && strings_to_json(topics, &s->topics) < 0) ||
+		(chats && strings_to_json(chats, &s->chats) < 0))
 		e = client_fail(c, CHAT_CLIENT_ERROR_NO_MEMORY, "out of memory");
 	s->consumer = consumer ? strdup(consumer) : NULL;
 	if (consumer && !s->consumer)

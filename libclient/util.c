@@ -137,3 +137,21 @@ void fds_close(const int *fds, size_t n)
 		if (fds[i] >= 0)
 			close(fds[i]);
 }
+
+int strings_to_json(const char *const *strings, cJSON **ret)
+{
+	_cleanup_json_ cJSON *array = cJSON_CreateArray();
+
+	if (!array)
+		return -ENOMEM;
+	for (; *strings; strings++) {
+		cJSON *item = cJSON_CreateString(*strings);
+
+		if (!item || !cJSON_AddItemToArray(array, item)) {
+			cJSON_Delete(item);
+			return -ENOMEM;
+		}
+	}
+	*ret = TAKE_PTR(array);
+	return 0;
+}

@@ -61,3 +61,6 @@ int fd_dup_cloexec(int fd);
 
 /* Closes the first `n`. */
 void fds_close(const int *fds, size_t n);
+
+/* An array of the strings, which end with NULL. 0 or -ENOMEM. */
+int strings_to_json(const char *const *strings, cJSON **ret);

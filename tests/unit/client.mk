@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Unit tests of libchatclient and chatctl.
 unit_tests += \
+	tests/unit/test-client-calls \
 	tests/unit/test-client-connection \
 	tests/unit/test-client-decode \
 	tests/unit/test-client-descriptors \
@@ -15,6 +16,11 @@ client_test_libs = libchatclient-core.la $(CJSON_LIBS) $(CMOCKA_LIBS)
 client_server = tests/unit/client-server.c tests/unit/client-server.h
 
 client_answer = tests/unit/client-answer.c tests/unit/client-answer.h $(client_server)
+
+tests_unit_test_client_calls_SOURCES = tests/unit/test-client-calls.c $(client_answer)
+tests_unit_test_client_calls_CPPFLAGS = $(client_test_cppflags)
+tests_unit_test_client_calls_CFLAGS = $(client_test_cflags)
+tests_unit_test_client_calls_LDADD = $(client_test_libs)
 
 tests_unit_test_client_connection_SOURCES = tests/unit/test-client-connection.c $(client_answer)
 tests_unit_test_client_connection_CPPFLAGS = $(client_test_cppflags)

@@ -263,6 +263,17 @@ static void status_is_gathered_from_its_objects(void **state)
 	assert_string_equal(s->key_source, "file");
 	assert_string_equal(s->daemon_version, "0.1.0");
 	assert_string_equal(s->api_version, "1.0");
+	assert_null(s->locked_reason);
+	chat_status_free(s);
+	assert_int_equal(DECODE(decode_status,
+				 "{\"connection\":{\"state\":\"LOCKED\"},\"locked\":"
+				 "{\"reason\":\"asked\",\"detail\":\"d\"},"
+				 "\"storage\":{\"put_aside\":\"media.db.1\"}}",
+				 &s),
+		0);
+	assert_string_equal(s->locked_reason, "asked");
+	assert_string_equal(s->locked_detail, "d");
+	assert_string_equal(s->storage_put_aside, "media.db.1");
 	chat_status_free(s);
 	assert_int_equal(DECODE(decode_status, "{\"unread\":1}", &s), -EBADMSG);
 }
@@ -279,6 +290,7 @@ static void changes_carry_what_their_topic_says(void **state)
 			&c),
 		0);
 	assert_string_equal(c->attachment->message_id, "m");
+	assert_string_equal(c->attachment_id, "a");
 	assert_string_equal(c->chat_id, "c");
 	assert_null(c->message);
 	chat_change_free(c);
@@ -303,6 +315,16 @@ static void changes_carry_what_their_topic_says(void **state)
 		0);
 	assert_int_equal(c->connection->state, CHAT_CONNECTION_LIVE);
 	assert_int_equal(c->seq, 0);
+	assert_null(c->attachment_id);
+	chat_change_free(c);
+
+	assert_int_equal(DECODE(decode_change,
+				 "{\"topic\":\"chat.open\",\"data\":{\"chat_id\":\"c\","
+				 "\"message_id\":null,\"activation_token\":\"t\"}}",
+				 &c),
+		0);
+	assert_string_equal(c->chat_id, "c");
+	assert_string_equal(c->activation_token, "t");
 	chat_change_free(c);
 }
 

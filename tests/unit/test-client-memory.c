@@ -163,6 +163,75 @@ static bool try_file(struct server *s, struct chat_client *c, unsigned long n)
 	return n;
 }
 
+static void on_settings(struct chat_client *c, const struct chat_error *error,
+	const struct chat_setting_list *list, void *userdata)
+{
+	struct outcome *o = userdata;
+
+	o->done = true;
+	o->code = error ? error->code : 0;
+	if (list)
+		assert_string_equal(list->settings[0]->values[1], "y");
+}
+
+static void on_changes(struct chat_client *c, const struct chat_error *error,
+	const struct chat_change_list *list, void *userdata)
+{
+	struct outcome *o = userdata;
+
+	o->done = true;
+	o->code = error ? error->code : 0;
+	if (list)
+		assert_string_equal(list->changes[0]->topic, "t");
+}
+
+/* A focus, a wait and a list, asked for and answered. True if an allocation failed. */
+static bool try_calls(struct server *s, unsigned long n)
+{
+	static const char *const topics[] = { "t", NULL };
+	struct chat_client *c = connected_client(s);
+	struct outcome waited = { 0 }, listed = { 0 };
+	int focus, wait, list;
+
+	allocations = 0;
+	fail_at = n;
+	focus = chat_client_focus_chat_async(c, "c", NULL, NULL);
+	wait = chat_client_wait_changes_async(c, topics, topics, 1, 5, on_changes, &waited);
+	list = chat_client_list_settings_async(c, on_settings, &listed);
+	settle(c);
+	fail_at = 0;
+	if (focus > 0)
+		server_answer(s, server_expect(s, "chats.focus"), "{}");
+	if (wait > 0)
+		server_answer(s, server_expect(s, "changes.wait"),
+			"{\"seq\":2,\"changes\":[{\"seq\":2,\"topic\":\"t\"}]}");
+	if (list > 0)
+		server_answer(s, server_expect(s, "settings.get"),
+			"{\"settings\":[{\"name\":\"n\",\"value\":\"y\",\"default\":\"x\","
+			"\"type\":\"choice\",\"values\":[\"x\",\"y\"]}]}");
+	fail_at = n;
+	settle(c);
+	n = fail_at <= allocations;
+	fail_at = 0;
+	assert_true(focus > 0 || focus == -ENOMEM);
+	assert_true(wait > 0 || wait == -ENOMEM);
+	assert_true(list > 0 || list == -ENOMEM);
+	assert_plausible(&waited);
+	assert_plausible(&listed);
+	chat_client_free(c);
+	server_drop(s);
+	return n;
+}
+
+static void calls(void **state)
+{
+	unsigned long n = 1;
+
+	while (try_calls(*state, n))
+		n++;
+	assert_true(n > 50);
+}
+
 static void descriptors(void **state)
 {
 	struct server *s = *state;
@@ -277,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client),
 		TEST(requests),
+		TEST(calls),
 		TEST(descriptors),
 		TEST(subscriptions),
 	};
