@@ -160,14 +160,13 @@ static char *variable(const char *name, const char *value)
 static char **make_environment(const struct chat_change *c)
 {
 	const struct chat_message *m = c->message;
-	const struct chat_attachment *a = c->attachment;
 	char seq[32];
 	const char *const values[][2] = {
 		{ "SEQ", seq },
 		{ "TOPIC", c->topic },
 		{ "CHAT_ID", c->chat_id },
 		{ "MESSAGE_ID", c->message_id },
-		{ "ATTACHMENT_ID", a ? a->attachment_id : NULL },
+		{ "ATTACHMENT_ID", c->attachment_id },
 		{ "USER_ID", m ? m->user_id : NULL },
 		{ "OUTGOING",
 			!m                    ? NULL

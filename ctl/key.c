@@ -10,7 +10,16 @@
 #include "ctl/ctl.h"
 #include "ctl/secret.h"
 
-/* Calls a method that has no result, but for an empty object where JSON is wanted. */
+/* What there is to be told of what has no result: an empty object where JSON is wanted. */
+static int done(const struct ctl *ctl, int r)
+{
+	if (r < 0)
+		return ctl_fail(ctl);
+	if (ctl_is_json(ctl))
+		ctl_print_json(ctl, strdup("{}"));
+	return CTL_OK;
+}
+
 static int call(struct ctl *ctl, const char *method, const char *name, const char *value)
 {
 	struct chat_reply *reply;
@@ -18,39 +27,31 @@ static int call(struct ctl *ctl, const char *method, const char *name, const cha
 
 	if (r != CTL_OK)
 		return r;
-	if (ctl_is_json(ctl))
-		puts(reply->result_json);
 	chat_reply_free(reply);
-	return CTL_OK;
+	return done(ctl, 0);
 }
 
-/* How the account is locked; owned, NULL: it is not, or that cannot be told. */
-static char *get_reason(struct ctl *ctl)
+static bool wants_passphrase(struct ctl *ctl)
 {
-	struct chat_reply *reply;
-	const char *reason;
-	char *copy = NULL;
-	cJSON *status;
+	struct chat_status *status;
+	bool wants;
 
-	if (chat_client_call(ctl->client, "daemon.status", NULL, NULL, 0, &reply) < 0)
-		return NULL;
-	status = must(cJSON_Parse(reply->result_json));
-	reason = cJSON_GetStringValue(
-		cJSON_GetObjectItem(cJSON_GetObjectItem(status, "locked"), "reason"));
-	if (reason)
-		copy = must(strdup(reason));
-	cJSON_Delete(status);
-	chat_reply_free(reply);
-	return copy;
+	if (chat_client_get_status(ctl->client, &status) < 0)
+		return false;
+	wants = status->locked_reason && strcmp(status->locked_reason, "passphrase") == 0;
+	chat_status_free(status);
+	return wants;
 }
 
-static int unlock_with(struct ctl *ctl, const char *prompt, const char *name)
+static int unlock_with(struct ctl *ctl, const char *prompt, bool is_recovery_key)
 {
 	char secret[SECRET_MAX];
 	int r;
 
 	if (secret_read(prompt, secret, sizeof(secret)))
-		r = call(ctl, "account.unlock", name, secret);
+		r = done(ctl,
+			chat_client_unlock(ctl->client, is_recovery_key ? NULL : secret,
+				is_recovery_key ? secret : NULL));
 	else
 		r = ctl_say(ctl, CTL_ERROR, "nothing was given");
 	explicit_bzero(secret, sizeof(secret));
@@ -59,21 +60,21 @@ static int unlock_with(struct ctl *ctl, const char *prompt, const char *name)
 
 int verb_unlock(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_free_ char *reason = get_reason(ctl);
+	bool asks_for_passphrase = wants_passphrase(ctl);
 
 	/* Deriving a key takes its time, and so does a person at the keyring's window. */
 	chat_client_set_timeout(
 		ctl->client, ctl->options.timeout_ms >= 0 ? (int)ctl->options.timeout_ms : 120000);
 	if (ctl->options.recovery)
-		return unlock_with(ctl, "Recovery key: ", "recovery_key");
-	if (reason && strcmp(reason, "passphrase") == 0)
-		return unlock_with(ctl, "Passphrase: ", "passphrase");
-	return call(ctl, "account.unlock", NULL, NULL);
+		return unlock_with(ctl, "Recovery key: ", true);
+	if (asks_for_passphrase)
+		return unlock_with(ctl, "Passphrase: ", false);
+	return done(ctl, chat_client_unlock(ctl->client, NULL, NULL));
 }
 
 int verb_lock(struct ctl *ctl, int argc, char **argv)
 {
-	return call(ctl, "account.lock", NULL, NULL);
+	return done(ctl, chat_client_lock(ctl->client));
 }
 
 static int read_new_passphrase(const struct ctl *ctl, char *passphrase, size_t size)
@@ -119,7 +120,7 @@ int verb_key_recovery(struct ctl *ctl, int argc, char **argv)
 	if (r != CTL_OK)
 		return r;
 	if (ctl_is_json(ctl)) {
-		puts(reply->result_json);
+		ctl_print_json(ctl, strdup(reply->result_json));
 	} else {
 		result = must(cJSON_Parse(reply->result_json));
 		printf("%s\n", cJSON_GetStringValue(cJSON_GetObjectItem(result, "recovery_key")));

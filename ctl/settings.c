@@ -1,66 +1,52 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
-#include <string.h>
-
-#include <cjson/cJSON.h>
 
 #include "base/cleanup.h"
 #include "ctl.h"
 #include "terminal.h"
 #include "text.h"
 
-/* The parameters as JSON, owned. `value` NULL: none. */
-static char *print_params(const char *name, const char *value)
+static void print_setting(const struct ctl *ctl, const struct chat_setting *s, bool with_doc)
 {
-	cJSON *o = must(cJSON_CreateObject());
-	char *text;
-
-	if (name)
-		must(cJSON_AddStringToObject(o, "name", name));
-	if (value)
-		must(cJSON_AddStringToObject(o, "value", value));
-	text = must(cJSON_PrintUnformatted(o));
-	cJSON_Delete(o);
-	return text;
-}
-
-static const char *member(const cJSON *o, const char *name)
-{
-	const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, name));
-
-	return s ? s : "";
-}
-
-static void print_setting(const struct ctl *ctl, const cJSON *o, bool with_doc)
-{
-	_cleanup_free_ char *value = text_clean(member(o, "value"), false);
+	_cleanup_free_ char *value = text_clean(s->value, false);
 
 	if (ctl_is_json(ctl)) {
-		ctl_print_json(ctl, cJSON_PrintUnformatted(o));
+		ctl_print_json(ctl, chat_setting_to_json(s));
 		return;
 	}
-	printf("%s = %s\n", member(o, "name"), value);
+	printf("%s = %s\n", s->name, value);
 	if (!with_doc)
 		return;
 	fputs("    ", stdout);
-	print_wrapped(member(o, "doc"), 4);
+	print_wrapped(s->doc, 4);
+}
+
+static int print_all(struct ctl *ctl)
+{
+	struct chat_setting_list *list;
+
+	if (chat_client_list_settings(ctl->client, &list) < 0)
+		return ctl_fail(ctl);
+	for (size_t i = 0; i < list->n_settings; i++)
+		print_setting(ctl, list->settings[i], true);
+	chat_setting_list_free(list);
+	return CTL_OK;
 }
 
 int verb_settings(struct ctl *ctl, int argc, char **argv)
 {
-	const char *method = argc > 1 ? "settings.set" : "settings.get";
-	_cleanup_free_ char *params =
-		print_params(argc > 0 ? argv[0] : NULL, argc > 1 ? argv[1] : NULL);
-	struct chat_reply *reply;
-	const cJSON *item;
-	cJSON *result;
+	struct chat_setting *setting;
+	int r;
 
-	if (chat_client_call(ctl->client, method, params, NULL, 0, &reply) < 0)
+	if (argc == 0)
+		return print_all(ctl);
+	if (argc > 1)
+		r = chat_client_set_setting(ctl->client, argv[0], argv[1], &setting);
+	else
+		r = chat_client_get_setting(ctl->client, argv[0], &setting);
+	if (r < 0)
 		return ctl_fail(ctl);
-	result = must(cJSON_Parse(reply->result_json));
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(result, "settings"))
-		print_setting(ctl, item, argc < 2);
-	cJSON_Delete(result);
-	chat_reply_free(reply);
+	print_setting(ctl, setting, argc < 2);
+	chat_setting_free(setting);
 	return CTL_OK;
 }

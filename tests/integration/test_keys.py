@@ -294,6 +294,20 @@ def test_chatctl_locks_and_unlocks(people):
     assert chatctl(alice, "chats").returncode == 0
 
 
+def test_chatctl_says_what_it_did_with_the_key_as_json(people):
+    alice = people.account("alice")
+    for verb, given in ((["passphrase"], "tulip\n"), (["lock"], ""), (["unlock"], "tulip\n"),
+                        (["key", "move", "file"], "")):
+        for option, out in (("--json", "{}\n"), ("--json=pretty", "{\n}\n")):
+            if verb == ["unlock"]:
+                assert chatctl(alice, "lock").returncode == 0
+            done = chatctl(alice, *verb, option, given=given)
+            assert (done.returncode, done.stdout, done.stderr) == (0, out, ""), verb
+    assert chatctl(alice, "key", "recovery", "--json").stdout.startswith('{"recovery_key":')
+    shown = chatctl(alice, "key", "recovery", "--json=pretty").stdout
+    assert shown.startswith('{\n\t"recovery_key":') and shown.endswith("\n}\n")
+
+
 def scan(pid, needles):
     """Which of them the memory of a process holds, for who may read it."""
     found = set()
