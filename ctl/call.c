@@ -11,6 +11,30 @@
 
 #define PARAMS_MAX (1024u * 1024u)
 
+static const char *from_environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+int ctl_new_client(struct ctl *ctl)
+{
+	struct ctl_options *o = &ctl->options;
+	int r = chat_client_new(&ctl->client);
+
+	if (r < 0)
+		return r;
+	/* What is said here outranks both of what was said around. */
+	if (!o->socket && !o->account) {
+		o->socket = from_environment(CTL_VARIABLE "SOCKET");
+		o->account = o->socket ? NULL : from_environment(CTL_VARIABLE "ACCOUNT");
+	}
+	if (o->socket)
+		return chat_client_set_socket_path(ctl->client, o->socket);
+	return o->account ? chat_client_set_account(ctl->client, o->account) : 0;
+}
+
 int ctl_call_text(struct ctl *ctl, const char *method, const char *name, const char *value,
 	struct chat_reply **ret)
 {

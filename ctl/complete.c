@@ -154,16 +154,9 @@ static void take_word(struct line *l, char *word)
 /* Quietly: who presses Tab wants no complaint. */
 static bool reach_daemon(struct ctl *ctl)
 {
-	int r;
-
 	if (ctl->client)
 		return true;
-	r = chat_client_new(&ctl->client);
-	if (r == 0 && ctl->options.socket)
-		r = chat_client_set_socket_path(ctl->client, ctl->options.socket);
-	else if (r == 0 && ctl->options.account)
-		r = chat_client_set_account(ctl->client, ctl->options.account);
-	if (r < 0)
+	if (ctl_new_client(ctl) < 0)
 		return false;
 	chat_client_set_timeout(ctl->client, PATIENCE_MS);
 	return chat_client_connect(ctl->client) == 0;

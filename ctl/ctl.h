@@ -30,9 +30,12 @@ enum ctl_output {
 
 #define ATTACH_MAX 16
 
+/* Stands before the names of all variables that chatctl reads and gives to commands. */
+#define CTL_VARIABLE "CHATCTL_"
+
 struct ctl_options {
-	const char *account; /* NULL: the default one */
-	const char *socket;  /* NULL: the account's */
+	const char *account; /* NULL: the environment's, or the default one */
+	const char *socket;  /* NULL: the environment's, or the account's */
 	enum ctl_output output;
 	bool help, version;
 
@@ -99,6 +102,12 @@ int verb_call(struct ctl *ctl, int argc, char **argv);
 
 /* Ends the process: a tool has nothing better to do when memory is short. */
 void *must(void *allocated);
+
+/*
+ * Makes the client of the daemon that the options name, or else the environment, and connects
+ * nothing. 0, or a negative errno, with the client where it is the client's error.
+ */
+int ctl_new_client(struct ctl *ctl);
 
 /* Says why the last call on the client failed and returns the exit code that goes with it. */
 int ctl_fail(const struct ctl *ctl);

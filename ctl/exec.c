@@ -26,8 +26,6 @@
 /* How long the last acknowledgements may take when it ends. */
 #define FAREWELL_MS 5000
 
-#define PREFIX "CHATCTL_"
-
 struct item {
 	STAILQ_ENTRY(item) entry;
 	struct chat_change *change;
@@ -45,7 +43,8 @@ struct runner {
 	int64_t retry_ms;   /* when it runs again */
 	unsigned acks;      /* under way */
 	bool ending;
-	int64_t end_ms; /* when it ends whatever is under way */
+	int64_t end_ms;         /* when it ends whatever is under way */
+	char *socket, *account; /* of the daemon, for the commands; NULL: not told */
 	int code;
 	int signal_fd;
 	sigset_t old_mask;
@@ -151,17 +150,19 @@ static char *variable(const char *name, const char *value)
 
 	if (!value)
 		return NULL;
-	if (asprintf(&s, PREFIX "%s=%s", name, value) < 0)
+	if (asprintf(&s, CTL_VARIABLE "%s=%s", name, value) < 0)
 		s = NULL;
 	return must(s);
 }
 
 /* This process' environment with what the change is about; an owned array of owned strings. */
-static char **make_environment(const struct chat_change *c)
+static char **make_environment(const struct runner *r, const struct chat_change *c)
 {
 	const struct chat_message *m = c->message;
 	char seq[32];
 	const char *const values[][2] = {
+		{ "SOCKET", r->socket },
+		{ "ACCOUNT", r->account },
 		{ "SEQ", seq },
 		{ "TOPIC", c->topic },
 		{ "CHAT_ID", c->chat_id },
@@ -181,10 +182,10 @@ static char **make_environment(const struct chat_change *c)
 	snprintf(seq, sizeof(seq), "%lld", (long long)c->seq);
 	while (environ[n])
 		n++;
-	variables = must(calloc(n + 10, sizeof(*variables)));
+	variables = must(calloc(n + ARRAY_SIZE(values) + 1, sizeof(*variables)));
 	n = 0;
 	for (char **e = environ; *e; e++)
-		if (strncmp(*e, PREFIX, strlen(PREFIX)) != 0)
+		if (strncmp(*e, CTL_VARIABLE, strlen(CTL_VARIABLE)) != 0)
 			variables[n++] = must(strdup(*e));
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		variables[n] = variable(values[i][0], values[i][1]);
@@ -238,7 +239,7 @@ static int spawn(struct runner *r, int input, char *const *environment)
 static void start_command(struct runner *r)
 {
 	struct chat_change *change = STAILQ_FIRST(&r->queue)->change;
-	_cleanup_(free_environment) char **environment = make_environment(change);
+	_cleanup_(free_environment) char **environment = make_environment(r, change);
 	int input = make_input(change);
 	int e = input < 0 ? errno : spawn(r, input, environment);
 
@@ -356,6 +357,28 @@ static void run(struct runner *r)
 	}
 }
 
+/* The command may work elsewhere than here. */
+static char *absolute(const char *path)
+{
+	_cleanup_free_ char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+	char *whole;
+
+	if (!here)
+		return must(strdup(path));
+	if (asprintf(&whole, "%s/%s", here, path) < 0)
+		whole = NULL;
+	return must(whole);
+}
+
+static void learn_daemon(struct runner *r)
+{
+	const struct chat_hello *hello = chat_client_get_hello(r->ctl->client);
+	const char *socket = chat_client_get_socket_path(r->ctl->client);
+
+	r->socket = socket ? absolute(socket) : NULL;
+	r->account = hello && hello->account ? must(strdup(hello->account)) : NULL;
+}
+
 int exec_changes(struct ctl *ctl, const char *const *topics, const char *const *chats)
 {
 	static const char *const durable[] = { "message.added", "message.updated",
@@ -377,9 +400,12 @@ int exec_changes(struct ctl *ctl, const char *const *topics, const char *const *
 	r.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (r.signal_fd < 0)
 		return ctl_say(ctl, CTL_ERROR, "signalfd: %s", strerror(errno));
+	learn_daemon(&r);
 	subscribe(&r);
 	run(&r);
 	queue_clear(&r);
+	free(r.socket);
+	free(r.account);
 	close(r.signal_fd);
 	return r.code;
 }

@@ -145,6 +145,8 @@ int help_all(const struct ctl *ctl, int argc, char **argv)
 	options_help(NULL);
 	puts("\nCHAT is the peer's name or its beginning, @ and the peer's id, or a chat's "
 	     "id.");
+	puts("\nWhere neither --socket nor --account is given, CHATCTL_SOCKET or CHATCTL_ACCOUNT\n"
+	     "in the environment stands for it.");
 	print_exit_codes();
 	return CTL_OK;
 }

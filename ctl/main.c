@@ -79,7 +79,10 @@ static const struct verb verbs[] = {
 		"the change as JSON on standard input, and CHATCTL_TOPIC, CHATCTL_SEQ,\n"
 		"CHATCTL_CHAT_ID, CHATCTL_MESSAGE_ID, CHATCTL_ATTACHMENT_ID, CHATCTL_USER_ID,\n"
 		"CHATCTL_OUTGOING (1 or 0), CHATCTL_STATUS and CHATCTL_TEXT in the environment,\n"
-		"as far as they apply. A command that fails is run again after a while, which\n"
+		"as far as they apply. What people wrote stands there and on standard input only,\n"
+		"never in the words that the shell reads. CHATCTL_SOCKET and CHATCTL_ACCOUNT say\n"
+		"where the change comes from: chatctl in a command speaks to the same daemon.\n"
+		"A command that fails is run again after a while, which\n"
 		"grows from half a second to five minutes; with --consumer also after a restart.",
 		"TcsCx", 0, 0, verb_watch },
 	{ "wait", "", "end when something changes",
@@ -159,14 +162,10 @@ static void set_locale(void)
 
 static int open_client(struct ctl *ctl)
 {
-	int r = chat_client_new(&ctl->client);
+	int r = ctl_new_client(ctl);
 
-	if (r < 0)
+	if (!ctl->client)
 		return ctl_say(ctl, CTL_ERROR, "cannot start: %s", strerror(-r));
-	if (ctl->options.socket)
-		r = chat_client_set_socket_path(ctl->client, ctl->options.socket);
-	else if (ctl->options.account)
-		r = chat_client_set_account(ctl->client, ctl->options.account);
 	if (r < 0) {
 		ctl_fail(ctl);
 		return CTL_USAGE;

@@ -408,6 +408,12 @@ int chat_client_set_account(struct chat_client *client, const char *account);
 int chat_client_set_socket_path(struct chat_client *client, const char *path);
 
 /*
+ * That path, or the account's. NULL: an account's that cannot be told, or is too long. Lent until
+ * one of the two is set.
+ */
+const char *chat_client_get_socket_path(const struct chat_client *client);
+
+/*
  * How long calls made from now on may take, waiting for the connection included: milliseconds,
  * 30000 at first, or -1 for any time.
  */

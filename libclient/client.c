@@ -78,6 +78,11 @@ int chat_client_set_account(struct chat_client *c, const char *account)
 	return set_path(c, path);
 }
 
+const char *chat_client_get_socket_path(const struct chat_client *c)
+{
+	return c->path;
+}
+
 void chat_client_set_timeout(struct chat_client *c, int timeout_ms)
 {
 	c->timeout_ms = timeout_ms;

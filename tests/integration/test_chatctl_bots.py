@@ -3,12 +3,13 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 
 import pytest
 
-from chatctl_support import ctl, fake  # noqa: F401 (fixtures)
+from chatctl_support import Chatctl, bare_program, ctl, fake  # noqa: F401 (fixtures)
 
 ADDED = "--topics=message.added"
 
@@ -80,6 +81,46 @@ def test_a_command_is_run_for_each_change_in_order(fake, ctl, told):
         running.process.send_signal(signal.SIGTERM)
         result = running.wait()
         assert (result.code, result.out, result.err) == (0, "", "")
+
+
+def test_chatctl_in_a_command_speaks_to_the_daemon_that_the_change_is_from(fake, ctl):
+    directory = os.path.dirname(fake.path)
+    relative = Chatctl(directory, os.path.basename(fake.path))  # which leads nowhere from /
+    text = "$(kill $PPID); `x` ' \" \\"
+    command = (f'cd / && {shlex.quote(bare_program("chatctl"))} send "$CHATCTL_CHAT_ID" '
+               '-- "$CHATCTL_ACCOUNT got $CHATCTL_TEXT"')
+    with relative.start("watch", "--consumer=bot", ADDED, "--exec", command) as running:
+        fake.wait_request("events.subscribe")
+        fake.add_message("c-1", text, outgoing=False)
+        fake.wait_request("messages.send")
+        # Its own change is the next: whoever answers itself is stopped here.
+        running.process.terminate()
+        running.wait()
+    assert fake.params("messages.send")[0]["text"] == "default got " + text
+
+
+def test_the_environment_says_which_daemon(fake, ctl, told, tmp_path):
+    nowhere = str(tmp_path / "nobody")
+    with ctl.start("watch", ADDED, "--exec", told.command):
+        fake.wait_request("events.subscribe")
+        fake.add_message("c-1", "x")
+        told.next()
+        given = {name: told.environment["CHATCTL_" + name] for name in ("SOCKET", "ACCOUNT")}
+        told.end()
+    assert given == {"SOCKET": fake.path, "ACCOUNT": "default"}
+    bare = Chatctl(tmp_path)
+    assert bare("status").code == 3
+    assert bare("status", env={"CHATCTL_SOCKET": fake.path, "CHATCTL_ACCOUNT": "other"}).code == 0
+    assert bare("__complete", "send", "B", env={"CHATCTL_SOCKET": fake.path}).out != ""
+    assert bare("status", env={"CHATCTL_SOCKET": "", "CHATCTL_ACCOUNT": ""}).code == 3
+    (tmp_path / "chatd").mkdir()
+    os.symlink(fake.path, tmp_path / "chatd" / "work.sock")
+    assert bare("status", env={"CHATCTL_ACCOUNT": "work"}).code == 0
+    assert "account other" in bare("status", env={"CHATCTL_ACCOUNT": "other"}).err
+    # What the command line says outranks both.
+    assert ctl("status", env={"CHATCTL_SOCKET": nowhere}).code == 0
+    assert bare("status", "--account=work", env={"CHATCTL_SOCKET": nowhere}).code == 0
+    assert nowhere in bare("status", env={"CHATCTL_SOCKET": nowhere}).err
 
 
 def test_a_command_that_fails_is_run_again_before_the_next(fake, ctl, told):
