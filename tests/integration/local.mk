@@ -14,6 +14,9 @@ dist-hook:
 	cp -fp '$(srcdir)'/tests/integration/*.py '$(distdir)/tests/integration/'
 
 EXTRA_DIST += \
+	tests/integration/openrpc/check.mjs \
+	tests/integration/openrpc/package-lock.json \
+	tests/integration/openrpc/package.json \
 	tests/integration/tus/package-lock.json \
 	tests/integration/tus/package.json \
 	tests/integration/tus/server.mjs \

@@ -78,26 +78,27 @@ class Nginx:
         self.process.wait(30)
 
 
-def install_tus():
+def install_packages(name):
     """The directory with the packages, installed on the first use; a skip where npm cannot."""
     if not shutil.which("npm") or not shutil.which("node"):
         pytest.skip("npm is not installed; tools/setup brings it")
-    base = pathlib.Path(os.environ.get("CHATD_BUILD") or os.getcwd()) / "tests/integration/tus"
+    base = pathlib.Path(os.environ.get("CHATD_BUILD") or os.getcwd()) / "tests/integration" / name
     base.mkdir(parents=True, exist_ok=True)
-    for name in "package.json", "package-lock.json", "server.mjs":
-        shutil.copy(HERE / "tus" / name, base / name)
+    for file in (HERE / name).iterdir():
+        if file.is_file():
+            shutil.copy(file, base / file.name)
     if not (base / "node_modules/.package-lock.json").exists():
         done = subprocess.run(
             ["npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=base, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
-            pytest.skip(f"npm cannot install the tus server: {done.stderr[-300:]}")
+            pytest.skip(f"npm cannot install what is in {name}: {done.stderr[-300:]}")
     return base
 
 
 class Tus:
     def __init__(self, directory, backend_url):
-        base = install_tus()
+        base = install_packages("tus")
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True)
         self.process = subprocess.Popen(
