@@ -7,6 +7,7 @@
 
 /* Markers of ITU-T T.81, table B.1. */
 enum {
+	JPEG_TEM = 0x01,
 	JPEG_RST0 = 0xd0,
 	JPEG_RST7 = 0xd7,
 	JPEG_SOI = 0xd8,
@@ -68,13 +69,30 @@ static int append_jfif(struct buffer *to, const struct segment *s)
 	return append(to, &jfif);
 }
 
-static int take_segment(const uint8_t **at, const uint8_t *end, struct segment *ret)
+/* What stands alone, without a segment. */
+static bool is_bare(uint8_t marker)
 {
-	while (*at < end && **at == 0xff) /* fill bytes may precede a marker */
-		(*at)++;
-	if (end - *at < 3)
+	return marker <= JPEG_TEM || (marker >= JPEG_RST0 && marker <= JPEG_EOI);
+}
+
+/* Fill bytes may precede a marker. */
+static int take_marker(const uint8_t **at, const uint8_t *end, uint8_t *ret)
+{
+	if (*at == end || **at != 0xff)
 		return -EBADMSG;
-	ret->marker = *(*at)++;
+	while (*at < end && **at == 0xff)
+		(*at)++;
+	if (*at == end)
+		return -EBADMSG;
+	*ret = *(*at)++;
+	return 0;
+}
+
+static int take_segment(const uint8_t **at, const uint8_t *end, uint8_t marker, struct segment *ret)
+{
+	if (is_bare(marker) || end - *at < 2)
+		return -EBADMSG;
+	ret->marker = marker;
 	ret->bytes = *at;
 	ret->size = (size_t)(*at)[0] << 8 | (*at)[1];
 	if (ret->size < 2 || ret->size > (size_t)(end - *at))
@@ -116,6 +134,7 @@ int jpeg_strip(const uint8_t *data, size_t size, struct buffer *to)
 	static const uint8_t soi[] = { 0xff, JPEG_SOI }, eoi[] = { 0xff, JPEG_EOI };
 	const uint8_t *at = data, *end = data + size;
 	struct segment s;
+	uint8_t marker;
 	int r;
 
 	if (size < 4 || memcmp(data, soi, sizeof(soi)) != 0)
@@ -123,11 +142,10 @@ int jpeg_strip(const uint8_t *data, size_t size, struct buffer *to)
 	r = buffer_append(to, soi, sizeof(soi));
 	at += sizeof(soi);
 	while (r == 0) {
-		if (end - at < 2 || at[0] != 0xff)
-			return -EBADMSG;
-		if (at[1] == JPEG_EOI)
+		r = take_marker(&at, end, &marker);
+		if (r == 0 && marker == JPEG_EOI)
 			return buffer_append(to, eoi, sizeof(eoi));
-		r = take_segment(&at, end, &s);
+		r = r < 0 ? r : take_segment(&at, end, marker, &s);
 		if (r == 0 && s.marker == JPEG_APP0)
 			r = append_jfif(to, &s);
 		else if (r == 0 && is_needed(&s))

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "service/native/headers.h"
 #include "service/native/native-private.h"
 
 #define MAX_REDIRECTS 3
@@ -55,50 +56,17 @@ static int stop(struct download_call *d, enum problem_class class, const char *t
 	return -EIO;
 }
 
-/* Digits only; moves `text` behind them. -1 when there are none. */
-static int64_t digits(const char **text)
-{
-	size_t n = strspn(*text, "0123456789");
-	int64_t value = n > 0 && n < 18 ? strtoll(*text, NULL, 10) : -1;
-
-	*text += n;
-	return value;
-}
-
-/* "bytes 5-9/10"; a total of "*" is -1. */
-static bool parse_content_range(const char *text, int64_t *ret_first, int64_t *ret_total)
-{
-	int64_t last;
-
-	if (!text || strncmp(text, "bytes ", 6) != 0)
-		return false;
-	text += 6;
-	*ret_first = digits(&text);
-	if (*text++ != '-')
-		return false;
-	last = digits(&text);
-	if (*text++ != '/' || *ret_first < 0 || last < *ret_first)
-		return false;
-	if (strcmp(text, "*") == 0) {
-		*ret_total = -1;
-		return true;
-	}
-	*ret_total = digits(&text);
-	return *text == '\0' && *ret_total > last;
-}
-
 /* Where the bytes of this answer go, and of how many. */
 static int read_place(struct download_call *d, struct http_request *r)
 {
-	const char *length = http_request_header(r, "Content-Length");
-
 	if (http_request_status(r) != 206) {
 		d->at = 0;
-		d->total = length ? digits(&length) : -1;
+		d->total = header_number(http_request_header(r, "Content-Length"));
 		return 0;
 	}
 	if (!d->offset ||
-		!parse_content_range(http_request_header(r, "Content-Range"), &d->at, &d->total) ||
+		!header_content_range(
+			http_request_header(r, "Content-Range"), &d->at, &d->total) ||
 		d->at != d->offset)
 		return stop(
 			d, PROBLEM_TRANSIENT, "the server sent another part than it was asked for");
@@ -167,14 +135,9 @@ static void send(struct download_call *d)
 /* Nothing lies beyond: all is here, or the server has another copy than the one that was begun. */
 static void on_range_refused(struct download_call *d, const struct answer *a)
 {
-	const char *text = http_request_header(a->request, "Content-Range");
-	int64_t total = -1;
+	const char *range = http_request_header(a->request, "Content-Range");
 
-	if (text && strncmp(text, "bytes */", 8) == 0) {
-		text += 8;
-		total = digits(&text);
-	}
-	if (total == d->offset) {
+	if (header_unsatisfied_range(range) == d->offset) {
 		finish(d, NULL);
 		return;
 	}

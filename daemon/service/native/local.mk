@@ -8,6 +8,7 @@ libchatd_native_la_SOURCES = \
 	daemon/service/native/convert.c daemon/service/native/convert.h \
 	daemon/service/native/downloads.c \
 	daemon/service/native/frames.c \
+	daemon/service/native/headers.c daemon/service/native/headers.h \
 	daemon/service/native/native-private.h \
 	daemon/service/native/native.c daemon/service/native/native.h \
 	daemon/service/native/problems.c daemon/service/native/problems.h \

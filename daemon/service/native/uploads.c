@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "service/native/headers.h"
 #include "service/native/native-private.h"
 
 #define CHUNK (1u << 20)
@@ -244,10 +245,7 @@ static void advance(struct upload_call *u, int64_t offset)
 /* A header's number; -1 when it is missing or none. */
 static int64_t number_header(const struct answer *a, const char *name)
 {
-	const char *text = http_request_header(a->request, name);
-	size_t n = text ? strspn(text, "0123456789") : 0;
-
-	return n > 0 && n < 18 && text[n] == '\0' ? strtoll(text, NULL, 10) : -1;
+	return header_number(http_request_header(a->request, name));
 }
 
 static void complain(struct upload_call *u, const char *what)
