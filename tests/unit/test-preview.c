@@ -108,6 +108,19 @@ static void strip_keeps_pixels_and_colours(void **state)
 	buffer_clear(&out);
 }
 
+/* The end is an end behind fill bytes as well: what follows could be taken for its segment. */
+static void strip_stops_at_an_end_behind_fill_bytes(void **state)
+{
+	static const char from[] = SOI DQT "\xff\xff" EOI "\0\6GPS!" EOI;
+	static const char to[] = SOI DQT EOI;
+	struct buffer out = { 0 };
+
+	assert_int_equal(jpeg_strip(BYTES(from), &out), 0);
+	assert_int_equal(buffer_size(&out), sizeof(to) - 1);
+	assert_memory_equal(buffer_bytes(&out), to, sizeof(to) - 1);
+	buffer_clear(&out);
+}
+
 static void strip_refuses_what_is_cut_off(void **state)
 {
 	static const char whole[] = SOI JFIF EXIF DQT SOS DQT SOS EOI;
@@ -125,7 +138,8 @@ static void strip_refuses_what_is_cut_off(void **state)
 static void strip_refuses_lengths_that_lead_outside(void **state)
 {
 	static const char *const bad[] = { SOI "\xff\xdb\0\1", SOI "\xff\xdb\0",
-		SOI "\xff\xdb\xff\xff" EOI, SOI DQT "garbage" EOI, SOI "\xff\xff\xff\xff" };
+		SOI "\xff\xdb\xff\xff" EOI, SOI DQT "garbage" EOI, SOI "\xff\xff\xff\xff",
+		SOI SOI "\1\1", SOI "\xff\xd0\1\1", SOI "\xff\1\1\1" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct buffer out = { 0 };
@@ -640,6 +654,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_formats_by_their_first_bytes),
 		cmocka_unit_test(strip_keeps_pixels_and_colours),
+		cmocka_unit_test(strip_stops_at_an_end_behind_fill_bytes),
 		cmocka_unit_test(strip_refuses_what_is_cut_off),
 		cmocka_unit_test(strip_refuses_lengths_that_lead_outside),
 		cmocka_unit_test(the_sandbox_shuts_in),
