@@ -58,6 +58,7 @@ struct ctl_options {
 struct ctl {
 	struct ctl_options options;
 	struct chat_client *client;
+	bool quiet; /* errors are not told */
 };
 
 /* One verb. `letters` names the options it takes, beside the global ones: see options.c. */

@@ -6,6 +6,7 @@ libchatctl_la_SOURCES = \
 	ctl/call.c \
 	ctl/chats.c \
 	ctl/complete.c ctl/complete.h \
+	ctl/complete-line.h ctl/complete-values.c \
 	ctl/completion.c \
 	ctl/ctl.h \
 	ctl/exec.c ctl/exec.h \

@@ -102,7 +102,7 @@ static const struct verb verbs[] = {
 		"iTerm2), else in coloured characters. Shows the preview while the photo itself\n"
 		"is not here; 'photo get' fetches it.",
 		"pt", 1, 1, verb_photo_show },
-	{ "settings", "[NAME [VALUE]]", "show the settings, or change one", NULL, "", 0, 2,
+	{ "settings", "[SETTING [VALUE]]", "show the settings, or change one", NULL, "", 0, 2,
 		verb_settings },
 	{ "storage stats", "", "what holds how much of the disk", NULL, "", 0, 0,
 		verb_storage_stats },

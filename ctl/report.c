@@ -116,6 +116,8 @@ static void say_text(const struct ctl *ctl, const struct chat_error *e)
 int ctl_fail_with(const struct ctl *ctl, const struct chat_error *error)
 {
 	fflush(stdout);
+	if (ctl->quiet)
+		return (int)exit_code(error->code);
 	if (ctl_is_json(ctl))
 		say_json(error);
 	else

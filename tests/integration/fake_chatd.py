@@ -117,6 +117,11 @@ class FakeChatd:
                       "last_error": None}
         self.account = {"name": "default", "server": "http://127.0.0.1:8080", "user_id": "alice",
                         "user_name": "Alice Adams", "signed_in": True}
+        self.settings = [
+            {"name": "photos.quality", "value": "good", "default": "best", "type": "choice",
+             "values": ["best", "good", "original"], "doc": "How small photos are made."},
+            {"name": "connection.grace_s", "value": "5", "default": "60", "type": "integer",
+             "minimum": 0, "maximum": 86400, "doc": "How long the session stays."}]
         self.auto_status = []  # statuses that a sent message goes through by itself
 
     # Life
@@ -470,6 +475,16 @@ class FakeChatd:
         self.consumers[params["consumer"]] = max(self.consumers[params["consumer"]], params["seq"])
         self.changed.notify_all()
         return {"consumer": params["consumer"], "seq": params["seq"]}
+
+    def do_events_consumers(self, connection, params, fds):
+        return {"consumers": [{"consumer": name, "seq": seq}
+                              for name, seq in sorted(self.consumers.items())], "as_of": self.seq}
+
+    def do_settings_get(self, connection, params, fds):
+        found = [s for s in self.settings if params.get("name") in (None, s["name"])]
+        if not found:
+            raise RpcError("not_found", "there is no such setting")
+        return {"settings": found}
 
     def do_changes_wait(self, connection, params, fds):
         since = params.get("since", self.seq)

@@ -26,6 +26,11 @@ def people(fake):
     return fake
 
 
+@pytest.fixture
+def unsent(people):
+    return people.add_message("c-1", "no", outgoing=True, status="FAILED", message_id="id:1=x")
+
+
 def answers(ctl, *words):
     result = ctl("__complete", f"--socket={ctl.socket}", *words)
     assert result.code == 0 and result.err == ""
@@ -87,9 +92,71 @@ def test_methods_and_accounts(people, ctl, tmp_path):
     assert answers(ctl, "--account", "") == ["work"]
 
 
+def described(ctl, *words):
+    result = ctl("__complete", f"--socket={ctl.socket}", *words)
+    assert result.code == 0 and result.err == ""
+    return [tuple(line.split("\t")) for line in result.out.splitlines()]
+
+
+def test_settings_and_their_values(fake, ctl):
+    assert described(ctl, "settings", "") == [("photos.quality", "good"),
+                                              ("connection.grace_s", "5")]
+    assert answers(ctl, "settings", "ph") == ["photos.quality"]
+    assert described(ctl, "settings", "photos.quality", "") == [
+        ("best", "default"), ("good", "now"), ("original", "")]
+    assert described(ctl, "settings", "connection.grace_s", "") == [("5", "now"), ("60", "default")]
+    assert answers(ctl, "settings", "connection.grace_s", "6") == ["60"]
+    assert answers(ctl, "settings", "none", "") == []
+    assert answers(ctl, "settings", "photos.quality", "best", "") == []
+
+
+def test_messages_that_are_not_sent(fake, ctl):
+    failed = [fake.add_message("c-1", f"no {i}\tx", outgoing=True, status="FAILED")["message_id"]
+              for i in range(2)]
+    waiting = fake.add_message("c-1", "soon", outgoing=True)["message_id"]
+    fake.add_message("c-1", "sent", outgoing=True, status="SENT")
+    fake.add_message("c-1", "theirs")
+    assert answers(ctl, "retry", "") == failed
+    assert answers(ctl, "retry", failed[0], "") == failed[1:]
+    assert answers(ctl, "cancel", "") == [*failed, waiting]
+    assert described(ctl, "cancel", failed[1])[0][1].endswith(" FAILED no 1 x")
+
+
+def test_messages_of_the_chat_that_is_named(people, ctl):
+    old = people.add_message("c-1", "old", status="READ")["message_id"]
+    new = people.add_message("c-1", "new " * 30)["message_id"]
+    mine = people.add_message("c-1", "mine", outgoing=True, status="SENT")["message_id"]
+    people.add_message("c-2", "elsewhere")
+    assert answers(ctl, "read", "Bob", "") == [new]
+    assert answers(ctl, "messages", "Bob", "--before=") == [f"--before={i}" for i in (mine, new, old)]
+    assert answers(ctl, "messages", "@bob", "--after", "") == [mine, new, old]
+    assert described(ctl, "read", "Bob", "")[0][1].endswith(" new new ne…")
+    assert answers(ctl, "messages", "--before=") == []
+    for nobody in ("nobody at all", "@nobody", ""):
+        assert answers(ctl, "read", nobody, "") == []
+
+
+def test_photos_newest_first(people, ctl):
+    for i, chat in enumerate(["c-1", "c-2", "c-1"]):
+        message = people.add_message(chat, "look", created_at=1_700_000_000_000 + i)
+        people.add_attachment(message["message_id"], f"a-{i}", b"x", name=f"cat {i}\n.jpg")
+    people.add_message("c-2", "newest", created_at=1_700_000_009_000)
+    for verb in ("get", "show"):
+        assert answers(ctl, "photo", verb, "") == ["a-1", "a-2", "a-0"]
+    assert described(ctl, "photo", "get", "a-2")[0][1] == "2023-11-14 Bob Martin cat 2 .jpg"
+    assert answers(ctl, "photo", "get", "a-1", "") == []
+
+
+def test_consumers(fake, ctl):
+    fake.consumers.update(bot=1, log=2)
+    assert answers(ctl, "watch", "--consumer=") == ["--consumer=bot", "--consumer=log"]
+
+
 def test_no_daemon_is_no_complaint(tmp_path):
     ctl = Chatctl(tmp_path)
-    for words in (("send", ""), ("call", ""), ("search", "--chat="), ("--account=no", "send", "")):
+    for words in (("send", ""), ("call", ""), ("search", "--chat="), ("--account=no", "send", ""),
+                  ("settings", ""), ("settings", "x", ""), ("retry", ""), ("read", "Bob", ""),
+                  ("photo", "get", ""), ("watch", "--consumer=")):
         result = ctl("__complete", *words)
         assert (result.code, result.out, result.err) == (0, "", "")
     assert ctl("__complete").code == 0
@@ -190,18 +257,23 @@ TYPED = [
     ("send x --wait=rec", ["send", "x", "--wait=received"]),
     ("send x --attach=he", ["send", "x", "--attach=here is a file"]),
     ("send x -a he", ["send", "x", "-a", "here is a file"]),
+    ("settings ph", ["settings", "photos.quality"]),
+    ("settings photos.quality or", ["settings", "photos.quality", "original"]),
+    ("cancel id", ["cancel", "id:1=x"]),
+    ("retry 'id", ["retry", "id:1=x"]),
+    ("messages Bob --before=id", ["messages", "Bob", "--before=id:1=x"]),
 ]
 
 
 @pytest.mark.parametrize("line, words", TYPED + [
     ('send Anna\\ "Mar', ["send", ANNA]), ('send "An"na', ["send", ANNA])])
-def test_bash(shell, line, words):
+def test_bash(shell, unsent, line, words):
     assert shell.bash(line) == words
 
 
 @needs["zsh"]
 @pytest.mark.parametrize("line, words", TYPED)
-def test_zsh(shell, line, words):
+def test_zsh(shell, unsent, line, words):
     assert shell.zsh(line) == words
 
 
@@ -211,8 +283,9 @@ def test_zsh(shell, line, words):
     ("send bob", ["Bob Martin"]), ("send @an", ["@anna"]), ("photo l", ["list"]),
     ("send Mi", [MILES]), ("search x --chat=An", ["--chat=" + ANNA]), ("photo ", ["get", "list", "show"]),
     ("send 'Bob Martin' --wait=rec", ["--wait=received"]),
+    ("settings photos.quality or", ["original"]), ("cancel id", ["id:1=x"]),
     ("send x --attach=her", ["--attach=here is a file"]), ("send x -a her", ["here is a file"])])
-def test_fish(shell, line, expected):
+def test_fish(shell, unsent, line, expected):
     assert shell.fish(line) == expected
 
 
