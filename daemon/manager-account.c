@@ -89,8 +89,10 @@ static void on_commit(void *userdata, int error)
 
 void manager_free_account(struct manager *m)
 {
-	if (m->repository)
+	if (m->repository) {
 		repository_set_notice_sink(m->repository, NULL, NULL);
+		repository_set_push_connector(m->repository, NULL, NULL);
+	}
 	m->desktop = desktop_free(m->desktop);
 	m->repository = repository_free(m->repository);
 	m->service = service_free(m->service);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the desktop and the machine tell, and whom it concerns. */
 #include <sodium.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/bus-link.h"
+#include "ipc/bus-name.h"
 #include "manager-internal.h"
 #include "store/write.h"
 
@@ -61,8 +64,20 @@ static const struct surroundings surroundings = {
 	.resume = on_resume,
 };
 
+/* The name where pushes are taken, owned: as the API's, and as activatable. */
+static char *push_name(const struct manager *m)
+{
+	_cleanup_free_ char *api = bus_name_of_account(m->config.account);
+	char *name = NULL;
+
+	if (!api || asprintf(&name, "org.chatd.Push1%s", api + strlen(BUS_NAME)) < 0)
+		return NULL;
+	return name;
+}
+
 int manager_open_desktop(struct manager *m)
 {
+	_cleanup_free_ char *push = m->config.demo ? NULL : push_name(m);
 	_cleanup_free_ char *session = m->config.serves_bus ? bus_address_session() : NULL;
 	_cleanup_free_ char *system = bus_address_system();
 	struct desktop_options o = {
@@ -73,6 +88,9 @@ int manager_open_desktop(struct manager *m)
 		.notice_userdata = m->repository,
 		.surroundings = &surroundings,
 		.surroundings_userdata = m,
+		.push_name = push,
+		.push_events = &repository_push_events,
+		.push_userdata = m->repository,
 	};
 	int r;
 
@@ -81,5 +99,8 @@ int manager_open_desktop(struct manager *m)
 	if (r == 0 && session)
 		repository_set_notice_sink(
 			m->repository, desktop_notice_sink, desktop_notices(m->desktop));
+	if (r == 0 && desktop_pushes(m->desktop))
+		repository_set_push_connector(
+			m->repository, desktop_push_connector, desktop_pushes(m->desktop));
 	return r;
 }

@@ -14,12 +14,14 @@ $(user_units): systemd/make-unit $(unit_templates) Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && bindir='$(bindir)' systemd_version='$(SYSTEMD_VERSION)' \
 		$(SHELL) '$(srcdir)/systemd/make-unit' '$(srcdir)/systemd' $(@F) >$@.new && mv $@.new $@
 
-# The session's bus starts the daemon for the first who calls it.
+# The session's bus starts the daemon for the first who calls it, and for pushes.
 dbusservicesdir = $(datadir)/dbus-1/services
-nodist_dbusservices_DATA = systemd/org.chatd.Chat1.service
-EXTRA_DIST += systemd/org.chatd.Chat1.service.in
-CLEANFILES += systemd/org.chatd.Chat1.service
+bus_services = systemd/org.chatd.Chat1.service systemd/org.chatd.Push1.service
+nodist_dbusservices_DATA = $(bus_services)
+EXTRA_DIST += systemd/bus.service.in
+CLEANFILES += $(bus_services)
 
-systemd/org.chatd.Chat1.service: systemd/org.chatd.Chat1.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
-		sed -e 's,@bindir\@,$(bindir),g' '$(srcdir)/systemd/org.chatd.Chat1.service.in' >$@.new && mv $@.new $@
+$(bus_services): systemd/bus.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && name='$(@F)' && \
+		sed -e 's,@bindir\@,$(bindir),g' -e "s,@NAME\@,$${name%.service},g" \
+			'$(srcdir)/systemd/bus.service.in' >$@.new && mv $@.new $@

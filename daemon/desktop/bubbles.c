@@ -79,7 +79,17 @@ static int set(struct bubble *e, const struct notice *n)
 	e->n_photos = n->n_photos;
 	e->unread = n->unread;
 	e->failed = n->failed;
+	e->foretold = n->foretold;
 	return 0;
+}
+
+/* What a push foretold, perhaps cut short, and was told. */
+static bool is_fulfilled(const struct bubble *e, const struct notice *n)
+{
+	const char *told = e->text ? e->text : "", *text = n->text ? n->text : "";
+
+	return e->foretold && !n->foretold && e->told_us && !e->pending && n->unread <= e->unread &&
+		strncmp(told, text, strlen(told)) == 0;
 }
 
 /* Brings the one for many chats up to date. */
@@ -110,6 +120,7 @@ static void gather(struct bubbles *b)
 int bubbles_put(struct bubbles *b, const struct notice *n)
 {
 	struct bubble *e = find_chat(b, n->chat_id);
+	bool silent = e && is_fulfilled(e, n);
 
 	if (!e) {
 		make_room(b);
@@ -120,6 +131,7 @@ int bubbles_put(struct bubbles *b, const struct notice *n)
 	}
 	if (!e || set(e, n) < 0)
 		return -ENOMEM;
+	e->silent = silent;
 	if (e->gathered)
 		gather(b);
 	else

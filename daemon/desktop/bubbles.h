@@ -29,6 +29,7 @@ struct bubble {
 	int64_t unread;
 	unsigned n_chats; /* of the one for many */
 	bool failed;
+	bool foretold;    /* the message is not here yet */
 	uint32_t id;      /* the server's; 0: not on screen */
 	bool pending;     /* what it says was not told yet */
 	bool gathered;    /* told by the one for many */

@@ -7,6 +7,7 @@
 #include "base/bus-link.h"
 #include "desktop/network.h"
 #include "desktop/notifications.h"
+#include "desktop/pushes.h"
 #include "desktop/sleep.h"
 
 #define DRAIN_MS 200
@@ -16,6 +17,7 @@ struct desktop {
 	struct notifications *notifications;
 	struct network *network;
 	struct sleep_watch *sleep;
+	struct pushes *pushes; /* NULL: none are taken */
 };
 
 const struct notice_sink *const desktop_notice_sink = &notifications_sink;
@@ -25,11 +27,20 @@ void *desktop_notices(struct desktop *d)
 	return d->notifications;
 }
 
+const struct push_connector *const desktop_push_connector = &pushes_connector;
+
+void *desktop_pushes(struct desktop *d)
+{
+	return d->pushes;
+}
+
 static void on_session_up(void *userdata, sd_bus *bus)
 {
 	struct desktop *d = userdata;
 
 	notifications_attach(d->notifications, d->session, bus);
+	if (d->pushes)
+		pushes_attach(d->pushes, d->session, bus);
 }
 
 static void on_session_down(void *userdata, int error)
@@ -37,6 +48,8 @@ static void on_session_down(void *userdata, int error)
 	struct desktop *d = userdata;
 
 	notifications_attach(d->notifications, NULL, NULL);
+	if (d->pushes)
+		pushes_attach(d->pushes, NULL, NULL);
 }
 
 static const struct bus_link_ops session_ops = {
@@ -77,7 +90,17 @@ int desktop_new(const struct desktop_options *o, struct desktop **ret)
 	d->sleep = sleep_watch_new(o->surroundings, o->surroundings_userdata);
 	if (!d->notifications || !d->network || !d->sleep)
 		return -ENOMEM;
-	if (o->session_bus)
+	if (o->session_bus && o->push_name)
+		r = pushes_new(
+			&(struct pushes_options){
+				.loop = o->loop,
+				.name = o->push_name,
+				.seed = o->seed + 2,
+				.events = o->push_events,
+				.userdata = o->push_userdata,
+			},
+			&d->pushes);
+	if (r == 0 && o->session_bus)
 		r = bus_link_new(o->loop, o->session_bus, o->seed, &session_ops, d, &d->session);
 	if (r == 0 && o->system_bus)
 		r = bus_link_new(o->loop, o->system_bus, o->seed + 1, &system_ops, d, &d->system);
@@ -100,6 +123,7 @@ struct desktop *desktop_free(struct desktop *d)
 	notifications_free(d->notifications);
 	network_free(d->network);
 	sleep_watch_free(d->sleep);
+	pushes_free(d->pushes);
 	free(d);
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/event-loop.h"
 #include "repository/notice.h"
+#include "repository/push-link.h"
 #include "repository/surroundings.h"
 
 struct desktop;
@@ -23,6 +24,9 @@ struct desktop_options {
 	void *notice_userdata; /* these get it */
 	const struct surroundings *surroundings;
 	void *surroundings_userdata;
+	const char *push_name; /* on the session's bus, where pushes are taken; NULL: nowhere */
+	const struct push_events *push_events;
+	void *push_userdata;
 };
 
 /* Pointers are borrowed until desktop_free, tables static. -ENOMEM. */
@@ -31,6 +35,10 @@ int desktop_new(const struct desktop_options *o, struct desktop **ret);
 /* Where notices are shown: this table, with what desktop_notices gives. */
 extern const struct notice_sink *const desktop_notice_sink;
 void *desktop_notices(struct desktop *d);
+
+/* Who has pushes passed on: this table, with what desktop_pushes gives; NULL: nobody. */
+extern const struct push_connector *const desktop_push_connector;
+void *desktop_pushes(struct desktop *d);
 
 /* Takes back what is on the screen. Takes NULL, returns NULL. */
 struct desktop *desktop_free(struct desktop *d);

@@ -6,6 +6,8 @@ libchatd_desktop_la_SOURCES = \
 	daemon/desktop/desktop.c daemon/desktop/desktop.h \
 	daemon/desktop/network.c daemon/desktop/network.h \
 	daemon/desktop/notifications.c daemon/desktop/notifications.h \
+	daemon/desktop/pushes.c daemon/desktop/pushes.h \
+	daemon/desktop/pushes-serve.c daemon/desktop/pushes-serve.h \
 	daemon/desktop/secret-service.c daemon/desktop/secret-service.h \
 	daemon/desktop/sleep.c daemon/desktop/sleep.h
 libchatd_desktop_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(SYSTEMD_CFLAGS)

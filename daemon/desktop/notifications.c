@@ -74,10 +74,12 @@ static void act(struct notifications *n, struct bubble *b, const char *key, cons
 
 	memcpy(chat_id, s->chat_id, sizeof(chat_id));
 	memcpy(message_id, s->message_id, sizeof(message_id));
-	if (!chat_id[0])
+	if (!chat_id[0] || strcmp(chat_id, NOTICE_NO_CHAT) == 0)
 		return;
 	if (strcmp(key, "default") == 0)
 		n->actions->open(n->userdata, chat_id, message_id[0] ? message_id : NULL, token);
+	else if (b->foretold)
+		return;
 	else if (strcmp(key, "mark-read") == 0 && b->chat_id[0] && message_id[0])
 		n->actions->mark_read(n->userdata, chat_id, message_id);
 	else if (strcmp(key, "inline-reply") == 0 && text && text[0] && b->chat_id[0])
@@ -165,10 +167,10 @@ static int on_told(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int append_actions(const struct notifications *n, const struct bubble *b, sd_bus_message *m)
 {
-	bool one = b->chat_id[0] && !b->failed;
+	bool one = b->chat_id[0] && !b->failed && !b->foretold;
 	int r = sd_bus_message_open_container(m, 'a', "s");
 
-	if (r >= 0 && n->can & CAN_ACTIONS)
+	if (r >= 0 && n->can & CAN_ACTIONS && strcmp(b->chat_id, NOTICE_NO_CHAT) != 0)
 		r = sd_bus_message_append(m, "ss", "default", "Open");
 	if (r >= 0 && n->can & CAN_ACTIONS && one)
 		r = sd_bus_message_append(m, "ss", "mark-read", "Mark as read");

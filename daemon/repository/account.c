@@ -94,6 +94,7 @@ static void on_stored(void *userdata, int error)
 	session_reset(r);
 	presence_wake(r);
 	sync_connect(r);
+	push_review(r);
 	presence_review(r);
 	end_login(r, NULL);
 }

@@ -14,6 +14,8 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/parts.h \
 	daemon/repository/photos.c \
 	daemon/repository/presence.c \
+	daemon/repository/push.c \
+	daemon/repository/push-link.h \
 	daemon/repository/receipts.c \
 	daemon/repository/repository.c daemon/repository/repository.h \
 	daemon/repository/retention.c \

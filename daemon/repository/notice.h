@@ -8,15 +8,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The chat of news whose chat is not known yet; it looks like no id. */
+#define NOTICE_NO_CHAT " "
+
 /* The news of one chat. Strings are borrowed. */
 struct notice {
 	const char *chat_id;
-	const char *message_id; /* the newest unread one; NULL with `failed` */
+	const char *message_id; /* the newest unread one; NULL with the last two */
 	const char *sender;     /* NULL: not to be shown, nor the text */
 	const char *text;       /* NULL: not to be shown */
 	unsigned n_photos;
 	int64_t unread;
 	bool failed; /* what the user answered was not taken: `text` says why */
+	bool foretold; /* the message is not here yet, so that nothing can be done with it */
 };
 
 struct notice_sink {

@@ -183,6 +183,43 @@ void notices_review(struct repository *r)
 		event_loop_defer(r->loop, &r->notices.pass);
 }
 
+static int take_unread(void *userdata, const struct chat_info *c)
+{
+	*(int64_t *)userdata = c->unread;
+	return 0;
+}
+
+/*
+ * One of a chat that is known goes where the message itself will; what has come here already is no
+ * news, nor is what is on screen.
+ */
+static void foretell(struct repository *r, const struct push_message *m)
+{
+	bool in_full = r->notices.detail == NOTICES_PREVIEW;
+	char chat_id[ID_SIZE] = NOTICE_NO_CHAT;
+	int64_t newest_at, unread = 0;
+
+	if (store_chat_find_by_name(r->store, m->user_name, chat_id, &newest_at) == 0) {
+		if (m->created_at <= newest_at || is_focused(r, chat_id))
+			return;
+		store_chat_get(r->store, chat_id, take_unread, &unread);
+	}
+	r->notices.sink->show(r->notices.userdata,
+		&(struct notice){
+			.chat_id = chat_id,
+			.sender = in_full ? m->user_name : NULL,
+			.text = in_full ? m->text : NULL,
+			.unread = unread + 1,
+			.foretold = true,
+		});
+}
+
+void notices_foretell(struct repository *r, const struct push_content *c)
+{
+	for (size_t i = 0; i < c->n_messages && is_listening(r); i++)
+		foretell(r, &c->messages[i]);
+}
+
 static int see_state(void *userdata, const struct store_account *a)
 {
 	*(bool *)userdata = a->sync_state != NULL;
@@ -198,6 +235,9 @@ static void on_connection(void *userdata, const struct session_status *s)
 	if (s->state == SESSION_CATCHING_UP &&
 		(store_account_get(r->store, see_state, &has_state) < 0 || !has_state))
 		n->quiet = true;
+	/* What was foretold without a chat is told with one, if it is news at all. */
+	if (s->state == SESSION_LIVE && n->sink)
+		n->sink->withdraw(n->userdata, NOTICE_NO_CHAT);
 	if (s->state == SESSION_LIVE && n->quiet) {
 		n->quiet = false;
 		n->position = store_last_change(r->store);

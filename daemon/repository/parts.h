@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/backoff.h"
+#include "base/uuid.h"
 #include "repository/repository.h"
 #include "store/write.h"
 
@@ -97,9 +98,15 @@ struct receipts {
 	struct loop_timer *settle; /* writes down what was told */
 };
 
+enum policy {
+	POLICY_ALWAYS,
+	POLICY_FOREGROUND,
+	POLICY_PUSH,
+};
+
 /* Who wants a session. */
 struct presence {
-	bool foreground_only; /* the policy */
+	enum policy policy;
 	uint32_t grace_s;
 	bool watched; /* a frontend is there */
 	struct loop_timer *grace;
@@ -219,6 +226,28 @@ struct notices {
 	size_t n_focused;
 };
 
+#define PUSHES_REMEMBERED 32
+#define PUSH_SALT_SIZE 16
+
+/* The subscription to pushes. */
+struct push {
+	const struct push_connector *connector; /* NULL: nobody could pass pushes on */
+	void *connector_userdata;
+	char token[UUID_STRING_SIZE]; /* empty: there is no subscription */
+	struct push_keys keys;
+	char *distributor, *endpoint; /* NULL: not yet */
+	bool told;                    /* the server knows the endpoint */
+	bool subscribed;              /* the connector has been asked */
+	bool connected;               /* and has found somebody */
+	bool sync_due;                /* a push came, and no session since */
+	struct barrier_effect stored;
+	struct service_call *call;
+	struct loop_timer *again;
+	struct backoff backoff;
+	uint8_t seen[PUSHES_REMEMBERED][PUSH_SALT_SIZE];
+	unsigned n_seen;
+};
+
 struct history_load;
 TAILQ_HEAD(history_loads, history_load);
 
@@ -236,6 +265,7 @@ struct repository {
 	struct outbox outbox;
 	struct receipts receipts;
 	struct presence presence;
+	struct push push;
 	struct transfers transfers;
 	struct retention retention;
 	struct history_retention history_retention;
@@ -270,6 +300,8 @@ int receipts_init(struct repository *r);
 void receipts_done(struct repository *r);
 int presence_init(struct repository *r);
 void presence_done(struct repository *r);
+int push_init(struct repository *r, uint64_t seed);
+void push_done(struct repository *r);
 int transfers_init(struct repository *r, uint64_t seed);
 void transfers_done(struct repository *r);
 int search_init(struct repository *r);
@@ -317,6 +349,18 @@ void presence_wake(struct repository *r);
 
 /* Opens a session that has come to be wanted, or lets one that is not any more come to its end. */
 void presence_review(struct repository *r);
+
+/* Subscribes to pushes, or ends that, as the policy wants it. */
+void push_review(struct repository *r);
+
+/* True while the server pushes and somebody passes it on: no session is needed to be told. */
+bool push_is_ready(const struct repository *r);
+
+/* A session has brought what there was. */
+void push_note_live(struct repository *r);
+
+/* Tells the user of what a push says, which is not here yet. */
+void notices_foretell(struct repository *r, const struct push_content *c);
 
 /* Breaks off all that is under way after a turn that could not be committed, to begin again. */
 void transfers_undone(struct repository *r, int error);

@@ -2,7 +2,8 @@
 /*
  * Whether anybody wants a session. By the policy "always" it is wanted at all times; by
  * "foreground" while a frontend watches, for a grace period after, and while something is to be
- * sent, since what was accepted is delivered.
+ * sent, since what was accepted is delivered. By "push" the same, and as long as no pushes come:
+ * the user would hear of nothing.
  */
 #include <errno.h>
 
@@ -13,8 +14,10 @@
 
 static bool is_needed(struct repository *r)
 {
-	return !r->presence.foreground_only || r->presence.watched ||
-		store_outbox_count(r->store, MESSAGE_PENDING) > 0;
+	const struct presence *p = &r->presence;
+
+	return p->policy == POLICY_ALWAYS || (p->policy == POLICY_PUSH && !push_is_ready(r)) ||
+		p->watched || r->push.sync_due || store_outbox_count(r->store, MESSAGE_PENDING) > 0;
 }
 
 bool presence_wants_session(struct repository *r)
@@ -24,7 +27,7 @@ bool presence_wants_session(struct repository *r)
 
 void presence_wake(struct repository *r)
 {
-	if (r->presence.foreground_only)
+	if (r->presence.policy != POLICY_ALWAYS)
 		loop_timer_start_us(r->presence.grace, (uint64_t)r->presence.grace_s * 1000000);
 }
 
@@ -59,9 +62,12 @@ void presence_load(struct repository *r)
 {
 	struct presence *p = &r->presence;
 
-	p->foreground_only = setting_is(r, "connection.policy", "foreground");
+	p->policy = setting_is(r, "connection.policy", "foreground") ? POLICY_FOREGROUND
+		: setting_is(r, "connection.policy", "push")         ? POLICY_PUSH
+								     : POLICY_ALWAYS;
 	p->grace_s = (uint32_t)setting_integer(r, "connection.grace_s");
 	loop_timer_stop(p->grace);
+	push_review(r);
 	presence_review(r);
 }
 

@@ -159,6 +159,7 @@ static int build(struct repository *r, const struct repository_options *o)
 	e = e < 0 ? e : lobby_init(r, o->seed + 3);
 	hold_init(&r->history_hold, o->seed + 4);
 	e = e < 0 ? e : presence_init(r);
+	e = e < 0 ? e : push_init(r, o->seed + 5);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
 	e = e < 0 ? e : storage_init(r);
 	e = e < 0 ? e : retention_init(r);
@@ -197,6 +198,8 @@ void repository_start(struct repository *r)
 	retention_schedule(r);
 	if (!r->account.signed_in)
 		return;
+	/* What was pushed while nobody was there is not known. */
+	r->push.sync_due = r->presence.policy == POLICY_PUSH;
 	if (r->account.refused)
 		session_set_state(r, SESSION_LOGIN_REQUIRED, "the server refused the password");
 	else
@@ -222,6 +225,7 @@ struct repository *repository_free(struct repository *r)
 	receipts_done(r);
 	outbox_done(r);
 	presence_done(r);
+	push_done(r);
 	barrier_forget(r->barrier, &r->sweep);
 	sync_done(r);
 	account_done(r);

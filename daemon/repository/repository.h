@@ -19,6 +19,7 @@
 #include "db/barrier.h"
 #include "model/failure.h"
 #include "repository/notice.h"
+#include "repository/push-link.h"
 #include "service/service.h"
 #include "store/store.h"
 
@@ -60,7 +61,7 @@ enum session_state {
 	SESSION_BACKOFF,        /* waiting before the next attempt */
 	SESSION_LOGIN_REQUIRED, /* the server refused the credentials; no further attempts */
 	SESSION_LOCKED,
-	SESSION_SUSPENDED, /* closed until a frontend wants it: the policy "foreground" */
+	SESSION_SUSPENDED, /* closed until somebody wants it: connection.policy */
 };
 
 const char *session_state_to_string(enum session_state s);
@@ -135,6 +136,15 @@ extern const struct notice_actions repository_notice_actions;
  * what comes in a chat that is seen. -ENOMEM.
  */
 int repository_focus(struct repository *r, const char *before, const char *now);
+
+/* Pushes. */
+
+/* From now on `connector` (static) can have them passed on; NULL: nobody any more. */
+void repository_set_push_connector(
+	struct repository *r, const struct push_connector *connector, void *userdata);
+
+/* What the connector calls, with the repository. */
+extern const struct push_events repository_push_events;
 
 /* Account. */
 

@@ -73,6 +73,8 @@ void session_set_state(struct repository *r, enum session_state state, const cha
 	if ((old == SESSION_CATCHING_UP || old == SESSION_LIVE) && !session_is_up(r))
 		leave_up(r);
 	repository_get_status(r, &status);
+	if (state == SESSION_LIVE && old != SESSION_LIVE)
+		push_note_live(r);
 	for (unsigned i = 0; i < r->n_observers; i++)
 		if (r->observers[i].observer->on_connection)
 			r->observers[i].observer->on_connection(

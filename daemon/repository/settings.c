@@ -7,7 +7,7 @@
 
 #include "repository/parts.h"
 
-static const char *const policies[] = { "always", "foreground", NULL };
+static const char *const policies[] = { "always", "foreground", "push", NULL };
 
 static const char *const auto_downloads[] = { "never", "unmetered", "always", NULL };
 
@@ -33,7 +33,9 @@ static const struct setting settings[] = {
 		       "runs. "
 		       "foreground: while a frontend is subscribed, waits for changes or has a "
 		       "chat "
-		       "on screen, and while something is to be sent.",
+		       "on screen, and while something is to be sent. "
+		       "push: as foreground, where the server's pushes reach this device, else "
+		       "always.",
 	},
 	{
 		.name = "connection.grace_s",

@@ -36,6 +36,17 @@ void message_page_clear(struct message_page *p)
 	*p = (struct message_page){ 0 };
 }
 
+void push_content_clear(struct push_content *c)
+{
+	for (size_t i = 0; i < c->n_messages; i++) {
+		free(c->messages[i].user_name);
+		free(c->messages[i].text);
+	}
+	free(c->messages);
+	free(c->user_id);
+	*c = (struct push_content){ 0 };
+}
+
 void service_set_events(struct service *s, const struct service_events *events, void *userdata)
 {
 	s->events = events;

@@ -307,10 +307,42 @@ struct push_registration {
 	const char *auth;   /* base64url */
 };
 
+/* What pushes to a device are encrypted for, as text. */
+struct push_keys {
+	char private_key[64]; /* a secret, as the next but one */
+	char p256dh[96];
+	char auth[32];
+};
+
+/* What a push says. Strings are owned by whoever holds it. */
+struct push_message {
+	char *user_name; /* who wrote */
+	char *text;      /* how it begins */
+	int64_t created_at;
+};
+
+struct push_content {
+	char *user_id; /* whom it is for */
+	struct push_message *messages;
+	size_t n_messages;
+};
+
+void push_content_clear(struct push_content *c);
+
 struct push_service {
 	/* NULL takes the registration back. */
 	int (*set_push)(struct service *s, const struct push_registration *r, service_done_fn fn,
 		void *userdata, struct service_call **ret);
+
+	/* New ones. No traffic. */
+	int (*make_keys)(struct push_keys *ret);
+
+	/*
+	 * Opens a push as it came. -EMSGSIZE: too long; -EBADMSG: it is none, or none for these
+	 * keys. No traffic.
+	 */
+	int (*open)(const struct push_keys *keys, const void *data, size_t size,
+		struct push_content *ret);
 };
 
 /*

@@ -13,6 +13,7 @@ libchatd_store_la_SOURCES = \
 	daemon/store/messages.c \
 	daemon/store/messages-write.c \
 	daemon/store/outbox.c \
+	daemon/store/push.c \
 	daemon/store/receipts.c \
 	daemon/store/rows.h \
 	daemon/store/schema.c daemon/store/schema.h \

@@ -113,6 +113,16 @@ static const char chat_3[] =
 	"ALTER TABLE message ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0;";
 
 /*
+ * The one subscription to pushes: the token that its distributor knows it by, the keys, and where
+ * the server is to send to. told: the server knows of that.
+ */
+static const char chat_4[] =
+	"CREATE TABLE push("
+	"	only INTEGER PRIMARY KEY CHECK(only = 1), token TEXT NOT NULL,"
+	"	private_key TEXT NOT NULL, p256dh TEXT NOT NULL, auth TEXT NOT NULL,"
+	"	distributor TEXT, endpoint TEXT, told INTEGER NOT NULL) STRICT;";
+
+/*
  * linked: the attachment's row is known to be in the other database; what is not is looked into at
  * the next start.
  */
@@ -141,7 +151,7 @@ static const char media_2[] =
 	"	UPDATE usage SET bytes = bytes - old.size; END;";
 /* clang-format on */
 
-const struct db_migration chat_migrations[] = { { chat_1 }, { chat_2 }, { chat_3 } };
+const struct db_migration chat_migrations[] = { { chat_1 }, { chat_2 }, { chat_3 }, { chat_4 } };
 const unsigned n_chat_migrations = ARRAY_SIZE(chat_migrations);
 const struct db_migration media_migrations[] = { { media_1 }, { media_2 } };
 const unsigned n_media_migrations = ARRAY_SIZE(media_migrations);

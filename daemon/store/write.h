@@ -44,6 +44,29 @@ int store_account_set_token(struct store *s, const char *token, int64_t expires_
 int store_account_set_sync_state(struct store *s, const char *state);
 int store_account_set_refused(struct store *s, bool refused);
 
+/* The account's subscription to pushes. Strings are borrowed during the callback. */
+struct store_push {
+	const char *token;
+	const char *private_key, *p256dh, *auth;
+	const char *distributor; /* who has taken it; NULL: nobody yet */
+	const char *endpoint;    /* the same */
+	bool told;               /* the server knows the endpoint */
+};
+
+/* -ENOENT: there is none. */
+typedef int (*store_push_fn)(void *userdata, const struct store_push *p);
+int store_push_get(struct store *s, store_push_fn fn, void *userdata);
+
+/* Inserts or replaces; NULL: there is none any more. */
+int store_push_put(struct store *s, const struct store_push *p);
+
+/*
+ * The chat with the one user of that name, and when the newest message that came in there was
+ * written (0: there is none). -ENOENT: nobody or several are called that.
+ */
+int store_chat_find_by_name(
+	struct store *s, const char *name, char ret_chat_id[65], int64_t *ret_newest_at);
+
 /* Inserts or updates; the chats that show the user are stamped when something visible changed. */
 int store_user_put(struct store *s, const struct user *u);
 

@@ -2,56 +2,15 @@
 """The backend's Web Push: whom it tells, how, and when it stops."""
 
 import base64
-import http.server
-import queue
-import threading
 
 import pytest
 
 from backend import Backend
+from push_service import PushService
 
 # The public key and the secret of RFC 8291's example.
 P256DH = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 AUTH = "BTBZMqHH6r4Tts7J_aSIgg"
-PATIENCE = 30
-
-
-class PushService:
-    """Takes POSTs and answers each with `status`."""
-
-    def __init__(self):
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(service.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                service.posts.put((self.path, self.headers, body))
-
-            def log_message(self, *_):
-                pass
-
-        self.status = 201
-        self.posts = queue.Queue()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server.server_port}{path}"
-
-    def next(self):
-        return self.posts.get(timeout=PATIENCE)
 
 
 @pytest.fixture

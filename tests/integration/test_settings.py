@@ -32,7 +32,7 @@ def test_settings_are_described_checked_and_kept(people):
     alice = people.account("alice")
     settings = {s["name"]: s for s in alice.call("settings.get")["settings"]}
     assert settings["connection.policy"]["value"] == "always"
-    assert settings["connection.policy"]["values"] == ["always", "foreground"]
+    assert settings["connection.policy"]["values"] == ["always", "foreground", "push"]
     assert settings["connection.grace_s"]["maximum"] == 86400
     for name, value in ("connection.policy", "never"), ("connection.grace_s", "soon"):
         with pytest.raises(rpc.RpcError) as error:
@@ -59,7 +59,7 @@ def test_chatctl_shows_and_changes_settings(people):
     assert as_json["value"] == "9"
     assert chatctl(alice, "settings", "nothing").returncode == 6
     wrong = chatctl(alice, "settings", "connection.policy", "never")
-    assert wrong.returncode == 1 and "always, foreground" in wrong.stderr
+    assert wrong.returncode == 1 and "always, foreground, push" in wrong.stderr
 
 
 def test_foreground_ends_the_session_with_bye_and_comes_back_for_a_subscriber(people):

@@ -29,7 +29,8 @@ tests_unit_test_web_push_LDADD = $(net_test_libs)
 tests_unit_test_ws_client_SOURCES = tests/unit/test-ws-client.c $(net_test_server)
 tests_unit_test_ws_client_LDADD = $(net_test_libs)
 
-tests_unit_test_native_SOURCES = tests/unit/test-native.c $(net_test_server)
+tests_unit_test_native_SOURCES = tests/unit/test-native.c $(net_test_server) \
+	tests/backend/web-push.c tests/backend/web-push.h
 tests_unit_test_native_LDADD = $(native_test_libs)
 
 tests_unit_test_native_backend_LDADD = $(native_test_libs)

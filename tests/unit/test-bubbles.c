@@ -320,6 +320,58 @@ static void test_photos_have_words(void **state)
 	assert_body(&b, true, "3 photos");
 }
 
+static void put_foretold(struct bubbles *b, const char *text, int64_t unread)
+{
+	struct notice n = {
+		.chat_id = "c1",
+		.sender = "Ana",
+		.text = text,
+		.unread = unread,
+		.foretold = true,
+	};
+
+	assert_int_equal(bubbles_put(b, &n), 0);
+}
+
+static void test_what_was_foretold_comes_without_a_sound(void **state)
+{
+	struct bubbles *b = *state;
+	struct bubble *e;
+
+	put_foretold(b, "where are", 1);
+	e = next_at(b, T0);
+	assert_true(e->foretold);
+	assert_false(e->silent);
+	bubble_told(e, 7);
+	put(b, "c1", "where are you", 1);
+	e = next_at(b, T0 + 2 * BUBBLE_INTERVAL_US);
+	assert_int_equal(e->id, 7);
+	assert_true(e->silent);
+	assert_false(e->foretold);
+	bubble_told(e, 7);
+	put(b, "c1", "hello?", 2);
+	assert_false(next_at(b, T0 + 4 * BUBBLE_INTERVAL_US)->silent);
+}
+
+static void test_more_than_was_foretold_is_news(void **state)
+{
+	struct bubbles *b = *state;
+
+	put_foretold(b, "where", 1);
+	bubble_told(next_at(b, T0), 7);
+	put(b, "c1", "where", 2);
+	assert_false(next_at(b, T0 + 2 * BUBBLE_INTERVAL_US)->silent);
+}
+
+static void test_what_was_foretold_and_not_told_is_told_with_a_sound(void **state)
+{
+	struct bubbles *b = *state;
+
+	put_foretold(b, "where", 1);
+	put(b, "c1", "where", 1);
+	assert_false(next_at(b, T0)->silent);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -341,6 +393,9 @@ int main(void)
 		TEST(test_long_text_ends_between_characters),
 		TEST(test_nothing_is_said_of_what_is_hidden),
 		TEST(test_photos_have_words),
+		TEST(test_what_was_foretold_comes_without_a_sound),
+		TEST(test_more_than_was_foretold_is_news),
+		TEST(test_what_was_foretold_and_not_told_is_told_with_a_sound),
 	};
 
 	return cmocka_run_group_tests_name("bubbles", tests, NULL, NULL);

@@ -199,6 +199,40 @@ static void test_the_migrated_store_is_whole_and_is_written_to(void **state)
 	assert_string_equal(f->text, "m5 SENT not sent yet\n");
 }
 
+static int check_push(void *userdata, const struct store_push *p)
+{
+	assert_string_equal(p->token, "t");
+	assert_string_equal(p->private_key, "k");
+	assert_string_equal(p->p256dh, "p");
+	assert_string_equal(p->auth, "a");
+	assert_null(p->distributor);
+	assert_string_equal(p->endpoint, "https://push.example/1");
+	assert_true(p->told);
+	return 0;
+}
+
+static void test_a_subscription_to_pushes_is_taken(void **state)
+{
+	const struct store_push p = {
+		.token = "t",
+		.private_key = "k",
+		.p256dh = "p",
+		.auth = "a",
+		.endpoint = "https://push.example/1",
+		.told = true,
+	};
+	struct fixture *f = *state;
+
+	assert_int_equal(store_push_get(f->store, check_push, NULL), -ENOENT);
+	assert_int_equal(store_push_put(f->store, &p), 0);
+	assert_int_equal(store_push_put(f->store, &p), 0);
+	assert_int_equal(barrier_commit(f->barrier), 0);
+	assert_int_equal(store_push_get(f->store, check_push, NULL), 0);
+	assert_int_equal(store_push_put(f->store, NULL), 0);
+	assert_int_equal(store_push_get(f->store, check_push, NULL), -ENOENT);
+	assert_int_equal(barrier_commit(f->barrier), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +245,8 @@ int main(void)
 			test_what_is_indexed_and_what_was_not_yet_is_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_the_migrated_store_is_whole_and_is_written_to, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_subscription_to_pushes_is_taken, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("migrations", tests, NULL, NULL);

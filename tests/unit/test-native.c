@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "base/buffer.h"
 #include "net-server.h"
 #include "service/native/native.h"
+#include "tests/backend/web-push.h"
 
 #define MAX_STEPS 12
 
@@ -1725,6 +1727,71 @@ static void an_attachment_is_described(void **state)
 	assert_non_null(strstr(f->requests[0], "GET /attachments/a1 "));
 }
 
+/* What comes of `text`, sealed for new keys. */
+static int open_push(struct fixture *f, const char *text, struct push_content *ret)
+{
+	const struct push_service *push = f->service->push;
+	uint8_t point[WEB_PUSH_POINT], auth[16], message[8192], plain[4096];
+	size_t n = strlen(text);
+	struct push_keys keys;
+
+	assert_int_equal(push->make_keys(&keys), 0);
+	assert_int_equal(sodium_base642bin(point, sizeof(point), keys.p256dh, strlen(keys.p256dh),
+				 NULL, NULL, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+		0);
+	assert_int_equal(sodium_base642bin(auth, sizeof(auth), keys.auth, strlen(keys.auth), NULL,
+				 NULL, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+		0);
+	memcpy(plain, text, n);
+	plain[n] = 2;
+	assert_int_equal(web_push_seal(point, auth, NULL, plain, n + 1, message), 0);
+	return push->open(&keys, message, WEB_PUSH_HEADER + n + 1 + 16, ret);
+}
+
+static void push_says_what_the_backend_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct push_content c;
+
+	assert_int_equal(open_push(f,
+				 "{\"user_id\":\"bob\",\"more\":1,\"messages\":["
+				 "{\"user_name\":\"Alice\",\"text\":\"hi\",\"created_at\":17},"
+				 "{\"user_name\":\"Carol\",\"text\":\"\",\"created_at\":18}]}",
+				 &c),
+		0);
+	assert_string_equal(c.user_id, "bob");
+	assert_int_equal(c.n_messages, 2);
+	assert_string_equal(c.messages[0].user_name, "Alice");
+	assert_string_equal(c.messages[0].text, "hi");
+	assert_int_equal(c.messages[0].created_at, 17);
+	assert_string_equal(c.messages[1].user_name, "Carol");
+	push_content_clear(&c);
+}
+
+static void push_of_another_shape_is_none(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"[]",
+		"{\"user_id\":\"bob\"}",
+		"{\"user_id\":1,\"messages\":[]}",
+		"{\"user_id\":\"bob\",\"messages\":{}}",
+		"{\"user_id\":\"bob\",\"messages\":[1]}",
+		"{\"user_id\":\"bob\",\"messages\":[{\"user_name\":\"A\",\"text\":\"x\"}]}",
+		"{\"user_id\":\"bob\",\"messages\":["
+		"{\"user_name\":\"A\",\"text\":\"x\",\"created_at\":1},"
+		"{\"user_name\":\"A\",\"text\":1,\"created_at\":1}]}",
+		"{\"user_id\":\"bob\",\"messages\":[]}x",
+		"{\"user_id\":\"b\xff\",\"messages\":[]}",
+	};
+	struct fixture *f = *state;
+	struct push_content c;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(open_push(f, bad[i], &c), -EBADMSG);
+}
+
 static void push_is_registered(void **state)
 {
 	static const struct step steps[] = { { "204 No Content" }, { "204 No Content" } };
@@ -1808,6 +1875,8 @@ int main(int argc, char **argv)
 		TEST(progress_that_cancels),
 		TEST(an_attachment_is_described),
 		TEST(push_is_registered),
+		TEST(push_says_what_the_backend_sent),
+		TEST(push_of_another_shape_is_none),
 	};
 
 	if (argc > 1)

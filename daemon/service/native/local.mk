@@ -12,6 +12,7 @@ libchatd_native_la_SOURCES = \
 	daemon/service/native/native-private.h \
 	daemon/service/native/native.c daemon/service/native/native.h \
 	daemon/service/native/problems.c daemon/service/native/problems.h \
+	daemon/service/native/push.c \
 	daemon/service/native/requests.c \
 	daemon/service/native/session.c \
 	daemon/service/native/uploads.c

@@ -251,5 +251,8 @@ extern const struct chat_lobby_service native_lobby;
 extern const struct chat_room_service native_room;
 extern const struct attachment_service native_attachments;
 extern const struct push_service native_push;
+int native_push_make_keys(struct push_keys *ret);
+int native_push_open(const struct push_keys *keys, const void *data, size_t size,
+	struct push_content *ret);
 int native_upload(struct service *s, const struct upload_request *r, struct service_call **ret);
 int native_download(struct service *s, const struct download_request *r, struct service_call **ret);

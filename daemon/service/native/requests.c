@@ -379,4 +379,6 @@ const struct attachment_service native_attachments = {
 
 const struct push_service native_push = {
 	.set_push = set_push,
+	.make_keys = native_push_make_keys,
+	.open = native_push_open,
 };
