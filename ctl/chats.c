@@ -39,9 +39,12 @@ static void describe_last(const struct chat_info *c, char text[PREVIEW_SIZE])
 {
 	const char *status = chat_message_status_to_string(c->last_message_status);
 	const char *last = c->last_message_text ? c->last_message_text : "";
+	bool is_photo = c->last_message_timestamp_ms > 0 && !*last;
 	bool unsent = c->last_message_status == CHAT_MESSAGE_PENDING ||
 		c->last_message_status == CHAT_MESSAGE_FAILED;
 
+	if (is_photo)
+		last = "[photo]";
 	if (unsent)
 		snprintf(text, PREVIEW_SIZE, "you (%s): %s", status, last);
 	else
@@ -65,7 +68,7 @@ static void add_row(struct table *t, bool ids, const struct chat_info *c)
 static void show_page(
 	struct ctl *ctl, const struct chat_info_list *list, struct table *t, unsigned *left)
 {
-	for (size_t i = 0; i<list->n_chats && * left> 0; i++, --*left) {
+	for (size_t i = 0; i < list->n_chats && 0 < *left; i++, --*left) {
 		if (ctl_is_json(ctl))
 			ctl_print_json(ctl, chat_info_to_json(list->chats[i]));
 		else

@@ -38,17 +38,30 @@ static char *describe_attachment(const struct chat_attachment *a)
 	return must(line);
 }
 
-void print_attachment(const struct chat_attachment *a, size_t indent)
+/* An id that is cut in two cannot be copied. */
+static bool attachment_fits(const struct chat_attachment *a, size_t indent)
 {
-	_cleanup_free_ char *line = describe_attachment(a);
 	size_t id_end = strlen("photo ") + strlen(a->attachment_id);
 
-	/* An id that is cut in two cannot be copied: it comes further to the left instead. */
-	if (terminal_is_tty() && indent + id_end > terminal_width())
-		indent = WHEN_WIDTH + 2;
-	printf("%*s%s", (int)indent, "", colour_on(COLOUR_DIM));
+	return !terminal_is_tty() || indent + id_end <= terminal_width();
+}
+
+/* From where the cursor is, which is column `indent`. */
+static void print_attachment_here(const struct chat_attachment *a, size_t indent)
+{
+	_cleanup_free_ char *line = describe_attachment(a);
+
+	fputs(colour_on(COLOUR_DIM), stdout);
 	print_wrapped(line, indent);
 	fputs(colour_off(COLOUR_DIM), stdout);
+}
+
+static void print_attachment(const struct chat_attachment *a, size_t indent)
+{
+	if (!attachment_fits(a, indent))
+		indent = WHEN_WIDTH + 2;
+	printf("%*s", (int)indent, "");
+	print_attachment_here(a, indent);
 }
 
 static const char *describe_status(const struct chat_message *m, enum colour *ret_colour)
@@ -78,15 +91,15 @@ static void print_failure(const struct chat_message *m, size_t indent)
 	fputs(colour_off(COLOUR_RED), stdout);
 }
 
-void print_message(const struct chat_message *m, const char *peer_name, bool ids)
+static void print_message_from(const struct chat_message *m, const char *from, bool ids)
 {
-	_cleanup_free_ char *from = text_clean(m->outgoing ? "you" : peer_name, false);
 	_cleanup_free_ char *text = text_clean(m->text, true);
 	_cleanup_free_ char *id = text_clean(m->message_id, false);
 	size_t indent = WHEN_WIDTH + NAME_WIDTH + STATUS_WIDTH + 6;
 	char when[TIME_TEXT_SIZE];
 	enum colour colour;
 	const char *status = describe_status(m, &colour);
+	size_t i = 0;
 
 	if (ids)
 		printf("%s%s%s\n", colour_on(COLOUR_DIM), id, colour_off(COLOUR_DIM));
@@ -96,11 +109,41 @@ void print_message(const struct chat_message *m, const char *peer_name, bool ids
 	printf("  %s", colour_on(colour));
 	print_cell(status, STATUS_WIDTH, false, false);
 	printf("%s  ", colour_off(colour));
-	print_wrapped(text, indent);
+	if (!*text && m->n_attachments > 0 && attachment_fits(m->attachments[0], indent))
+		print_attachment_here(m->attachments[i++], indent);
+	else
+		print_wrapped(text, indent);
 	if (m->status == CHAT_MESSAGE_FAILED && (m->error_title || m->error_detail))
 		print_failure(m, indent);
-	for (size_t i = 0; i < m->n_attachments; i++)
+	for (; i < m->n_attachments; i++)
 		print_attachment(m->attachments[i], indent);
+}
+
+void print_message(const struct chat_message *m, const char *peer_name, bool ids)
+{
+	_cleanup_free_ char *from = text_clean(m->outgoing ? "you" : peer_name, false);
+
+	print_message_from(m, from, ids);
+}
+
+char *recipient_text(const char *peer_name)
+{
+	_cleanup_free_ char *clean = text_clean(peer_name, false);
+	char *text;
+
+	if (!*clean)
+		return must(strdup("you"));
+	if (asprintf(&text, "→ %s", clean) < 0)
+		text = NULL;
+	return must(text);
+}
+
+void print_message_of_any(const struct chat_message *m, const char *peer_name, bool ids)
+{
+	_cleanup_free_ char *from =
+		m->outgoing ? recipient_text(peer_name) : text_clean(peer_name, false);
+
+	print_message_from(m, from, ids);
 }
 
 int verb_messages(struct ctl *ctl, int argc, char **argv)

@@ -9,5 +9,10 @@
 /* One message, made harmless, on as many lines as it takes. */
 void print_message(const struct chat_message *message, const char *peer_name, bool ids);
 
-/* One line about a photo, from column `indent` on. */
-void print_attachment(const struct chat_attachment *attachment, size_t indent);
+/*
+ * The same among those of other chats: an outgoing one says to whom. `peer_name` NULL: not known.
+ */
+void print_message_of_any(const struct chat_message *message, const char *peer_name, bool ids);
+
+/* To whom it goes, for such a place; owned. */
+char *recipient_text(const char *peer_name);

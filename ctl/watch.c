@@ -116,12 +116,25 @@ static void print_updated(struct watch *w, const struct chat_message *m)
 {
 	char what[600];
 	bool failed = m->status == CHAT_MESSAGE_FAILED;
+	_cleanup_free_ char *recipient = NULL;
 
 	snprintf(what, sizeof(what), "%s %s%s%s", chat_message_status_to_string(m->status),
 		m->message_id, failed && m->error_title ? ": " : "",
 		failed && m->error_title ? m->error_title : "");
-	print_event(m->outgoing ? "you" : name_of(w, m->chat_id, m->user_id),
+	if (m->outgoing)
+		recipient = recipient_text(w->only_chats ? NULL : name_of(w, m->chat_id, NULL));
+	print_event(recipient ? recipient : name_of(w, m->chat_id, m->user_id),
 		failed ? COLOUR_RED : COLOUR_DIM, what);
+}
+
+static void print_added(struct watch *w, const struct chat_message *m)
+{
+	const char *name = name_of(w, m->chat_id, m->outgoing ? NULL : m->user_id);
+
+	if (w->only_chats)
+		print_message(m, name, w->ctl->options.ids);
+	else
+		print_message_of_any(m, name, w->ctl->options.ids);
 }
 
 static void print_photo(struct watch *w, const struct chat_change *c)
@@ -141,8 +154,7 @@ static void print_change(struct watch *w, const struct chat_change *c)
 	char what[600];
 
 	if (c->message && strcmp(c->topic, "message.added") == 0) {
-		print_message(c->message, name_of(w, c->chat_id, c->message->user_id),
-			w->ctl->options.ids);
+		print_added(w, c->message);
 	} else if (c->message) {
 		print_updated(w, c->message);
 	} else if (c->attachment) {

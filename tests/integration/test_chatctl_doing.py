@@ -218,11 +218,11 @@ def test_watch_for_people(fake, ctl):
         assert re.fullmatch(r"\d\d:\d\d            Bob Martin      new       hello ␛\[2J",
                             running.line())
         sent = fake.add_message("c-1", "hi", outgoing=True)
-        assert "you             PENDING   hi" in running.line()
+        assert "→ Bob Martin    PENDING   hi" in running.line()
         fake.set_status(sent["message_id"], "READ")
-        assert running.line().endswith(f"you             READ {sent['message_id']}")
+        assert running.line().endswith(f"→ Bob Martin    READ {sent['message_id']}")
         fake.set_status(sent["message_id"], "FAILED", {"title": "No", "detail": None})
-        assert running.line().endswith(f"you             FAILED {sent['message_id']}: No")
+        assert running.line().endswith(f"→ Bob Martin    FAILED {sent['message_id']}: No")
         fake.chats["c-1"]["username"] = "Robert"
         fake.change("chat.updated", fake.chats["c-1"])
         assert running.line().endswith("Robert          2 unread")
@@ -236,6 +236,15 @@ def test_watch_for_people(fake, ctl):
         assert running.line().endswith("Robert          message.removed m-1")
         fake.change("brand.new", {"x": 1})
         assert running.line().endswith("brand.new ")
+
+
+def test_watch_of_one_chat_need_not_say_to_whom(fake, ctl):
+    with ctl.start("watch", "--chat=bob") as running:
+        fake.wait_for(lambda: fake.connections and fake.connections[0].position is not None)
+        sent = fake.add_message("c-1", "hi", outgoing=True)
+        assert "you             PENDING   hi" in running.line()
+        fake.set_status(sent["message_id"], "READ")
+        assert running.line().endswith(f"you             READ {sent['message_id']}")
 
 
 def test_watch_survives_the_daemon(fake, ctl):

@@ -18,6 +18,15 @@ def test_outbox_shows_what_waits_and_why_something_failed(fake, ctl):
     assert len(ctl("outbox", "--limit=2", "--json").json) == 2
 
 
+def test_outbox_says_to_whom(fake, ctl):
+    fake.add_chat("c-2", "zoe", None)
+    for chat in ("c-1", "c-2", "c-1"):
+        fake.add_message(chat, "hi", outgoing=True)
+    shown = ctl("outbox").lines
+    assert ["→ Bob Martin" in shown[1], "→ zoe " in shown[3], "→ Bob Martin" in shown[5]] == [True] * 3
+    assert len(fake.params("chats.get")) == 2
+
+
 def test_an_empty_outbox_says_so(fake, ctl):
     for message in fake.messages.values():
         message["status"] = "SENT"
@@ -30,7 +39,8 @@ def test_retry_and_cancel(fake, ctl):
     message_id = fake.add_message(chat, "x", outgoing=True, status="FAILED")["message_id"]
     assert ctl("retry", message_id).code == 0
     assert fake.messages[message_id]["status"] == "PENDING"
-    assert ctl("cancel", message_id).code == 0
+    result = ctl("cancel", message_id, "--json")
+    assert (result.code, result.json) == (0, [{"message_id": message_id}])
     assert message_id not in fake.messages
     assert ctl("cancel", message_id).code == 6
     sent = fake.add_message(chat, "y", outgoing=True, status="SENT")["message_id"]

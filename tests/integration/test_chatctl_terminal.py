@@ -51,7 +51,7 @@ def assert_fits(lines):
 VERBS = [("status",), ("chats",), ("chats", "--ids"), ("search", "find"), ("search", "find", "-i"),
          ("messages", "emoji"), ("messages", "דניאל"), ("messages", "山田"), ("messages", "Maxi"),
          ("messages", "xxx", "--ids"), ("photo", "list", "Z"), ("photo", "list", "xxx"),
-         ("--help",)]
+         ("outbox",), ("--help",)]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -106,6 +106,33 @@ def test_an_empty_account(fake, ctl, verb, said):
     result = ctl(*verb)
     assert result.code == 0 and said in result.out + result.err
     assert len(result.lines) <= 10
+
+
+def test_a_photo_without_words_is_a_message_too(fake, ctl):
+    message = fake.add_message("c-1", "")
+    fake.add_attachment(message["message_id"], "a-1", b"x" * 4000, name="c.jpg")
+    fake.add_attachment(message["message_id"], "a-2", b"x" * 4000, name="c.jpg")
+    assert shown(ctl, "chats")[1].endswith("  [photo]")
+    first, second = shown(ctl, "messages", "bob")
+    assert "new       photo a-1 c.jpg" in first and second.startswith(" " * 43 + "photo a-2")
+    fake.add_message("c-1", "", outgoing=True, status="FAILED")
+    assert shown(ctl, "chats")[1].endswith("  you (FAILED): [photo]")
+    fake.add_chat("c-2", "new", "New")  # in which nobody has written
+    assert shown(ctl, "chats")[2].split() == ["New", "-"]
+    identifier = str(uuid.uuid4())  # where it does not fit it is not cut, and has a line of its own
+    message = fake.add_message("c-2", "")
+    fake.add_attachment(message["message_id"], identifier, b"x")
+    lines = shown(ctl, "messages", "new")
+    assert_fits(lines)
+    assert lines[1].startswith(" " * 17 + "photo " + identifier)
+
+
+def test_settings_fit_and_say_what_they_may_be(fake, ctl):
+    lines = shown(ctl, "settings")
+    assert_fits(lines)
+    assert lines == ["photos.quality = good", "    How small photos are made. best by default.",
+                     "connection.grace_s = 5",
+                     "    How long the session stays. 0 to 86400; 60 by default."]
 
 
 def test_an_empty_chat(fake, ctl):
