@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "ctl.h"
 #include "terminal.h"
 #include "text.h"
+
+/* What it does, and what it may be where that does not say so. */
+static void print_doc(const struct chat_setting *s)
+{
+	_cleanup_free_ char *text = NULL;
+	int n;
+
+	if (s->type == CHAT_SETTING_INTEGER)
+		n = asprintf(&text, "%s %" PRId64 " to %" PRId64 "; %s by default.", s->doc,
+			s->minimum, s->maximum, s->default_value);
+	else
+		n = asprintf(&text, "%s %s by default.", s->doc, s->default_value);
+	if (n < 0)
+		text = NULL;
+	fputs("    ", stdout);
+	print_wrapped(must(text), 4);
+}
 
 static void print_setting(const struct ctl *ctl, const struct chat_setting *s, bool with_doc)
 {
@@ -15,10 +33,8 @@ static void print_setting(const struct ctl *ctl, const struct chat_setting *s, b
 		return;
 	}
 	printf("%s = %s\n", s->name, value);
-	if (!with_doc)
-		return;
-	fputs("    ", stdout);
-	print_wrapped(s->doc, 4);
+	if (with_doc)
+		print_doc(s);
 }
 
 static int print_all(struct ctl *ctl)

@@ -94,12 +94,11 @@ static const char *key_remark(const char *source)
 	return source && strcmp(source, "file") == 0 ? " (the weakest place)" : "";
 }
 
-static void print_status(const struct chat_status *s)
+/* What means nothing while the databases are closed. */
+static void print_data(const struct chat_status *s)
 {
 	char size[TIME_TEXT_SIZE];
 
-	print_account(s);
-	print_connection(s->connection);
 	print_line("Unread", "%" PRId64, s->unread);
 	print_line("Outbox", "%" PRId64 " pending, %" PRId64 " failed", s->outbox_pending,
 		s->outbox_failed);
@@ -107,6 +106,20 @@ static void print_status(const struct chat_status *s)
 		s->transfers_waiting);
 	print_line("Storage", "%s, %s", s->storage_state ? s->storage_state : "unknown",
 		size_text(s->storage_bytes, size));
+	if (s->storage_put_aside)
+		print_line("", "photos were damaged; what is left of them is in %s",
+			s->storage_put_aside);
+}
+
+static void print_status(const struct chat_status *s)
+{
+	if (!s->locked_reason)
+		print_account(s);
+	print_connection(s->connection);
+	if (s->locked_reason)
+		print_line("Locked", "%s", s->locked_detail ? s->locked_detail : s->locked_reason);
+	else
+		print_data(s);
 	if (s->key_source)
 		print_line("Key", "%s%s", s->key_source, key_remark(s->key_source));
 	print_line("Daemon", "chatd %s, API %s", s->daemon_version ? s->daemon_version : "?",

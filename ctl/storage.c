@@ -120,13 +120,18 @@ int verb_storage_backup(struct ctl *ctl, int argc, char **argv)
 
 int verb_storage_purge(struct ctl *ctl, int argc, char **argv)
 {
+	int64_t removed;
 	cJSON *o;
 	int r = call(ctl, "storage.purge", "what", argv[0], &o);
 
 	if (r != CTL_OK)
 		return r;
-	if (!ctl_is_json(ctl))
-		printf("%" PRId64 " removed; they can be fetched again.\n", number(o, "removed"));
+	removed = number(o, "removed");
+	if (!ctl_is_json(ctl) && removed == 0)
+		puts("Nothing was there to be removed.");
+	else if (!ctl_is_json(ctl))
+		printf("%" PRId64 " removed; %s can be fetched again.\n", removed,
+			removed == 1 ? "it" : "they");
 	cJSON_Delete(o);
 	return CTL_OK;
 }

@@ -284,6 +284,8 @@ def test_chatctl_locks_and_unlocks(people):
     assert said.returncode == 4 and "use 'chatctl unlock'" in said.stderr
     shown = chatctl(alice, "status")
     assert shown.returncode == 0 and "LOCKED" in shown.stdout and "passphrase" in shown.stdout
+    assert "Locked       " in shown.stdout and "chatctl unlock" in shown.stdout
+    assert "Unread" not in shown.stdout and "not signed in" not in shown.stdout
     assert chatctl(alice, "unlock", given="wrong\n").returncode == 1
     assert chatctl(alice, "unlock", given="tulip\n").returncode == 0
     key = chatctl(alice, "key", "recovery").stdout.strip()

@@ -220,6 +220,7 @@ def test_chatctl_shows_and_copies(people, tmp_path):
                            "backup", "here"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"in {tmp_path}/here" in made.stdout and (tmp_path / "here" / "chat.db").exists()
     assert chatctl(alice, "storage", "purge", "history").stdout.startswith("2 removed")
+    assert chatctl(alice, "storage", "purge", "history").stdout == "Nothing was there to be removed.\n"
 
 
 def test_every_method_of_storage_was_seen(contract):
