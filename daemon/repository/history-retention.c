@@ -41,8 +41,6 @@ static void end_round(struct history_retention *h, int error)
 
 	h->chat = 0;
 	h->purge_fn = NULL;
-	if (error < 0)
-		log_warning("old messages cannot be removed: %s", strerror(-error));
 	if (fn && error < 0)
 		failure_from_errno(&f, error);
 	if (fn)
@@ -100,6 +98,8 @@ static void on_slice(void *userdata)
 		loop_timer_start_us(h->slice, repository_is_asked(r) ? IDLE_US : 0);
 		return;
 	}
+	if (n < 0)
+		log_warning("old messages cannot be removed: %s", strerror(-n));
 	if (h->evicted > 0)
 		give_back_schedule(r);
 	end_round(h, n);
@@ -122,6 +122,16 @@ void history_retention_note_commit(struct repository *r)
 	if (is_on(h) && !loop_timer_is_running(h->slice) &&
 		clock_monotonic_us() - h->round_us > ROUND_US)
 		begin_round(r, IDLE_US);
+}
+
+void history_retention_undone(struct repository *r, int error)
+{
+	struct history_retention *h = &r->history_retention;
+
+	if (!loop_timer_is_running(h->slice))
+		return;
+	end_round(h, error);
+	begin_round(r, REMOVING_RETRY_US);
 }
 
 void history_retention_load(struct repository *r)

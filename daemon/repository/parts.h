@@ -365,6 +365,15 @@ void notices_foretell(struct repository *r, const struct push_content *c);
 /* Breaks off all that is under way after a turn that could not be committed, to begin again. */
 void transfers_undone(struct repository *r, int error);
 
+/*
+ * What removes things fails whoever asked for it, and goes on in a while: at once it would only
+ * find the disk as full.
+ */
+#define REMOVING_RETRY_US 60000000
+void retention_undone(struct repository *r, int error);
+void history_retention_undone(struct repository *r, int error);
+void give_back_undone(struct repository *r);
+
 /* Reads its settings again. */
 void presence_load(struct repository *r);
 void transfers_load(struct repository *r);

@@ -123,7 +123,10 @@ static void on_turn_end(void *userdata, int error)
 		presence_load(userdata);
 		transfers_undone(userdata, error);
 		retention_load(userdata);
+		retention_undone(userdata, error);
 		history_retention_load(userdata);
+		history_retention_undone(userdata, error);
+		give_back_undone(userdata);
 		notices_load(userdata);
 		sync_restart(userdata,
 			error == -ENOSPC ? "the disk is full" : "the database cannot be written");

@@ -44,16 +44,21 @@ static int consider(void *userdata, const struct store_media_use *u)
 	return -ECANCELED;
 }
 
-static void end_round(struct repository *r, struct retention *t)
+static void end_round(struct repository *r, int error)
 {
+	struct retention *t = &r->retention;
 	repository_count_fn fn = t->purge_fn;
+	int64_t purged = t->purged;
+	struct failure f;
 
-	if (t->purged > 0)
+	if (purged > 0)
 		give_back_schedule(r);
+	if (error < 0)
+		failure_from_errno(&f, error);
 	t->purge_fn = NULL;
-	if (fn)
-		fn(t->purge_userdata, NULL, t->purged);
 	t->purged = 0;
+	if (fn)
+		fn(t->purge_userdata, error < 0 ? &f : NULL, purged);
 }
 
 /* Looks at a few at a time; what cannot go is not looked at twice in a round. */
@@ -74,12 +79,14 @@ static void on_slice(void *userdata)
 	if (l.id[0])
 		e = store_attachment_evict(r->store, l.id);
 	t->purged += l.id[0] && e >= 0;
-	if (e < 0 && e != -ECANCELED && e != -ENOENT)
+	if (e < 0 && e != -ECANCELED && e != -ENOENT) {
 		log_warning("old photos cannot be removed: %s", strerror(-e));
-	else if (l.id[0] || (e == 0 && l.seen == LOOK_AT))
+		end_round(r, e);
+	} else if (l.id[0] || (e == 0 && l.seen == LOOK_AT)) {
 		loop_timer_start_us(t->slice, 0);
-	else
-		end_round(r, t);
+	} else {
+		end_round(r, 0);
+	}
 }
 
 void retention_schedule(struct repository *r)
@@ -89,6 +96,17 @@ void retention_schedule(struct repository *r)
 	t->used_at = t->n = 0;
 	if (!loop_timer_is_running(t->slice))
 		loop_timer_start_us(t->slice, IDLE_US);
+}
+
+void retention_undone(struct repository *r, int error)
+{
+	struct retention *t = &r->retention;
+
+	t->used_at = t->n = 0;
+	if (!loop_timer_is_running(t->slice))
+		return;
+	loop_timer_start_us(t->slice, REMOVING_RETRY_US);
+	end_round(r, error);
 }
 
 void storage_purge_media(struct repository *r, repository_count_fn fn, void *userdata)

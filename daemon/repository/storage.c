@@ -20,6 +20,12 @@ void give_back_schedule(struct repository *r)
 		loop_timer_start_us(r->storage.give_back, 0);
 }
 
+void give_back_undone(struct repository *r)
+{
+	if (loop_timer_is_running(r->storage.give_back))
+		loop_timer_start_us(r->storage.give_back, REMOVING_RETRY_US);
+}
+
 static void end_backup(struct repository *r, int error)
 {
 	struct storage *s = &r->storage;

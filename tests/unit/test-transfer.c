@@ -330,6 +330,36 @@ static void test_bytes_of_an_undone_turn_come_again(void **state)
 	wait_ready_whole(f, 1);
 }
 
+static void on_purged(void *userdata, const struct failure *failure, int64_t n)
+{
+	on_done(userdata, failure);
+	noted.most = (unsigned)n;
+}
+
+/* Room is asked for where there is none: it is said so, once, and not tried for ever. */
+static void test_a_purge_on_a_full_disk_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit room;
+	unsigned ended;
+
+	set_policy(f, 1, "always");
+	go_live_noting(f);
+	wait_ready_whole(f, PHOTOS);
+	ended = f->ended;
+	room = full_disk_begin();
+	storage_purge_media(f->repository, on_purged, f);
+	wait_ended(f, ended + 1);
+	full_disk_end(room);
+	assert_int_equal(f->failed, 1);
+	assert_int_equal(f->failure.kind, FAILURE_STORAGE_ERROR);
+	storage_purge_media(f->repository, on_purged, f);
+	wait_ended(f, ended + 2);
+	assert_int_equal(f->failed, 1);
+	assert_int_equal(noted.most, PHOTOS);
+	f->failed = 0;
+}
+
 /* Its last piece is always told, to whoever is still there. */
 static void test_who_has_left_is_not_told(void **state)
 {
@@ -451,6 +481,7 @@ int main(void)
 		PHOTO_TEST(test_a_cancelled_download_frees_its_slot_and_keeps_what_it_has),
 		PHOTO_TEST(test_however_many_ask_it_is_moved_once),
 		PHOTO_TEST(test_bytes_of_an_undone_turn_come_again),
+		PHOTO_TEST(test_a_purge_on_a_full_disk_is_answered),
 		PHOTO_TEST(test_who_has_left_is_not_told),
 		PHOTO_TEST(test_a_preview_that_is_not_there_does_not_stop_the_photo),
 		PHOTO_TEST(test_a_wish_survives_the_session),
