@@ -1,17 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The torture test: `make torture` runs it, TORTURE='--seed 7 --seconds 600' says how.
+# The torture test: `make torture` runs it, TORTURE='--seed 7 --seconds 600' says how, and a sample of
+# what one kind of harm does; the targets below do all of that kind.
 torture: all
 	$(MAKE) $(AM_MAKEFLAGS) $(check_LTLIBRARIES)
-	CHATD_BUILD='$(abs_top_builddir)' $(test_environment) $(PYTHON3) \
-		'$(srcdir)/tests/torture/torture.py' $(TORTURE)
-.PHONY: torture
+	$(run_torture)/torture.py' $(TORTURE)
+	$(run_torture)/disk_full.py' --sample 4
+	$(run_torture)/kills.py' --kills 20
 
-# Preloaded into the daemons, so it has none of the sanitizers that they have themselves.
-check_LTLIBRARIES = tests/torture/wallclock.la
+torture-disk-full torture-kills: all
+	$(MAKE) $(AM_MAKEFLAGS) $(check_LTLIBRARIES)
+torture-disk-full:
+	$(run_torture)/disk_full.py' $(TORTURE)
+torture-kills:
+	$(run_torture)/kills.py' $(TORTURE)
+.PHONY: torture torture-disk-full torture-kills
+
+run_torture = CHATD_BUILD='$(abs_top_builddir)' $(test_environment) $(PYTHON3) '$(srcdir)/tests/torture
+
+# Preloaded into the daemons, so they have none of the sanitizers that these have themselves.
+check_LTLIBRARIES = tests/torture/wallclock.la tests/torture/disk.la
+preloaded = -module -shared -avoid-version -rpath /nowhere
 tests_torture_wallclock_la_SOURCES = tests/torture/wallclock.c
 tests_torture_wallclock_la_CFLAGS = -std=gnu11 -Wall -Wextra
-tests_torture_wallclock_la_LDFLAGS = -module -shared -avoid-version -rpath /nowhere
+tests_torture_wallclock_la_LDFLAGS = $(preloaded)
+tests_torture_disk_la_SOURCES = tests/torture/disk.c
+tests_torture_disk_la_CFLAGS = -std=gnu11 -Wall -Wextra
+tests_torture_disk_la_LDFLAGS = $(preloaded)
 
-EXTRA_DIST += tests/torture/checks.py tests/torture/device.py tests/torture/follower.py \
+EXTRA_DIST += tests/torture/checks.py tests/torture/device.py tests/torture/disk.py \
+	tests/torture/disk_full.py tests/torture/follower.py tests/torture/kills.py \
 	tests/torture/links.py tests/torture/model.py tests/torture/script.py \
 	tests/torture/torture.py tests/torture/world.py
