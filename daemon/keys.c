@@ -119,14 +119,20 @@ bool keys_is_confirmed(const struct keys *k)
 	return strcmp(is, should) == 0;
 }
 
-void keys_confirm(struct keys *k)
+static int store_check(const struct keys *k)
 {
 	char check[2 * CHECK_SIZE + 2], path[PATH_MAX];
+	int r = keys_path(k, CHECK_FILE, path);
 
-	if (!k->key || keys_is_confirmed(k) || keys_path(k, CHECK_FILE, path) < 0)
-		return;
+	if (r < 0 || keys_is_confirmed(k))
+		return r;
 	calculate_check(k->key, check);
-	if (db_key_write_private(path, check, strlen(check), true) < 0)
+	return db_key_write_private(path, check, strlen(check), true);
+}
+
+void keys_confirm(struct keys *k)
+{
+	if (k->key && store_check(k) < 0)
 		log_debug("the key's check cannot be stored");
 }
 
@@ -427,27 +433,46 @@ static int copy_file(const struct keys *k, const char *name, const char *directo
 	return n < 0 ? -errno : db_key_write_private(to, bytes, (size_t)n, true);
 }
 
+/* It may be missing: it could not be stored when the key was confirmed. */
+static int copy_check(const struct keys *k, const char *directory)
+{
+	int r = store_check(k);
+
+	return r < 0 ? r : copy_file(k, CHECK_FILE, directory);
+}
+
+static void discard_copies(const char *const *names, size_t n, const char *directory)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		if (snprintf(path, sizeof(path), "%s/%s", directory, names[i]) < (int)sizeof(path))
+			unlink(path);
+}
+
 int keys_copy(const struct keys *k, const char *directory, struct failure *f)
 {
-	const char *const wrapped[] = { files[KEY_SOURCE_CREDENTIAL],
+	const char *const copied[] = { CHECK_FILE, files[KEY_SOURCE_CREDENTIAL],
 		files[KEY_SOURCE_SECRET_SERVICE], files[KEY_SOURCE_PASSPHRASE],
 		KEYS_RECOVERY_FILE };
 	bool any = false;
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(wrapped); i++) {
-		if (!exists(k, wrapped[i]))
+	for (size_t i = 1; i < ARRAY_SIZE(copied); i++) {
+		if (!exists(k, copied[i]))
 			continue;
 		any = true;
 		if (directory && r == 0)
-			r = copy_file(k, wrapped[i], directory);
+			r = copy_file(k, copied[i], directory);
 	}
 	if (!any)
 		return failure_set(f, FAILURE_CONFLICT,
 			"nothing could open the copy, since a key file is not copied; make a "
 			"recovery key first ('chatctl key recovery')");
 	if (directory && r == 0)
-		r = copy_file(k, CHECK_FILE, directory);
+		r = copy_check(k, directory);
+	if (directory && r < 0)
+		discard_copies(copied, ARRAY_SIZE(copied), directory);
 	return r < 0 ? failure_from_errno(f, r) : 0;
 }
 

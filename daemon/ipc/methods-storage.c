@@ -128,8 +128,10 @@ static void on_backup_done(void *userdata, const struct failure *failure, int64_
 	struct api *api = rq->api;
 	struct failure f;
 
-	if (!failure && api->account_ops->copy_key(api->account_userdata, p->path, &f) < 0)
+	if (!failure && api->account_ops->copy_key(api->account_userdata, p->path, &f) < 0) {
+		storage_discard_backup(p->path);
 		failure = &f;
+	}
 	reply_count(rq, failure, "bytes", bytes);
 }
 

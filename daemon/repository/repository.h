@@ -292,6 +292,9 @@ typedef void (*repository_count_fn)(void *userdata, const struct failure *failur
  */
 void storage_backup(struct repository *r, const char *path, repository_count_fn fn, void *userdata);
 
+/* Removes a copy that turns out to be of no use. */
+void storage_discard_backup(const char *path);
+
 /*
  * All photos that can be fetched again go; all messages but each chat's newest, those unread and
  * those to be sent. Tells how many went. BUSY.

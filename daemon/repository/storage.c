@@ -75,6 +75,11 @@ void storage_backup(struct repository *r, const char *path, repository_count_fn 
 		loop_timer_start_us(s->backup_slice, 0);
 }
 
+void storage_discard_backup(const char *path)
+{
+	store_backup_discard(path);
+}
+
 int storage_init(struct repository *r)
 {
 	r->storage.give_back = loop_timer_new(r->loop, on_give_back, r);

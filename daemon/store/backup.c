@@ -89,18 +89,23 @@ int64_t store_backup_size(const struct store_backup *b)
 	return size;
 }
 
-struct store_backup *store_backup_free(struct store_backup *b, bool discard)
+void store_backup_discard(const char *directory)
 {
 	char path[PATH_MAX];
 
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (snprintf(path, sizeof(path), "%s/%s", directory, names[i]) < (int)sizeof(path))
+			unlink(path);
+	rmdir(directory);
+}
+
+struct store_backup *store_backup_free(struct store_backup *b, bool discard)
+{
 	if (!b)
 		return NULL;
 	db_backup_free(b->copy);
-	for (size_t i = 0; discard && i < ARRAY_SIZE(names); i++)
-		if (file_path(b, names[i], path) == 0)
-			unlink(path);
 	if (discard)
-		rmdir(b->path);
+		store_backup_discard(b->path);
 	free(b->path);
 	free(b);
 	return NULL;

@@ -338,5 +338,8 @@ int store_backup_new(struct store *s, const char *path, struct store_backup **re
 int store_backup_step(struct store_backup *b);
 int64_t store_backup_size(const struct store_backup *b);
 
+/* Removes a copy, and its directory if nothing else is in it. */
+void store_backup_discard(const char *directory);
+
 /* `discard`: what was copied goes too. Takes NULL, returns NULL. */
 struct store_backup *store_backup_free(struct store_backup *b, bool discard);

@@ -211,6 +211,22 @@ def test_a_copy_is_whole_encrypted_and_opens_by_what_opens_the_original(people, 
     people.backend.start()
 
 
+def test_a_copy_is_whole_or_not_there(people, tmp_path):
+    """The key's check, which the first start may have had no room for, is made up for."""
+    alice, _ = talk(people, count=3)
+    alice.call("account.make_recovery_key")
+    check, copy = alice.data / "key.check", tmp_path / "copy"
+    check.unlink()
+    check.mkdir()
+    with pytest.raises(rpc.RpcError):
+        alice.call("storage.backup", path=str(copy))
+    assert not copy.exists()
+    check.rmdir()
+    alice.call("storage.backup", path=str(copy))
+    assert sorted(p.name for p in copy.iterdir()) == ["chat.db", "key.check", "key.recovery", "media.db"]
+    assert (copy / "key.check").read_bytes() == check.read_bytes()
+
+
 def test_chatctl_shows_and_copies(people, tmp_path):
     alice, _ = talk(people, count=3)
     shown = chatctl(alice, "storage", "stats").stdout

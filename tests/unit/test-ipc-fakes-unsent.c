@@ -71,6 +71,10 @@ void storage_backup(struct repository *r, const char *path, repository_count_fn 
 	fn(userdata, NULL, 8192);
 }
 
+void storage_discard_backup(const char *path)
+{
+}
+
 void storage_purge_media(struct repository *r, repository_count_fn fn, void *userdata)
 {
 	fn(userdata, NULL, 3);
