@@ -336,11 +336,13 @@ def main():
     numbers = numbers_of(options)
     jobs = [(n, lasting) for i, n in enumerate(numbers) for lasting in (False, True)
             if not options.sample or bool(i % 2) == lasting]
-    users = {f"{'l' if lasting else 'o'}{n}{suffix}": "a password" for n, lasting in [*jobs, (0, False)]
+    if not options.sample:
+        jobs.insert(0, (0, False))  # nothing fails: how many there are
+    users = {f"{'l' if lasting else 'o'}{n}{suffix}": "a password" for n, lasting in jobs
              for suffix in ("", "-peer")}
     figures, failed, began = collections.Counter(), [], time.monotonic()
     with Backend(directory, users=users) as backend:
-        job = [(n, lasting, directory, preload, backend) for n, lasting in [(0, False), *jobs]]
+        job = [(n, lasting, directory, preload, backend) for n, lasting in jobs]
         backend.process, process = None, backend.process  # not for the pool's processes
         try:
             with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
@@ -354,7 +356,7 @@ def main():
                               flush=True)
         finally:
             backend.process = process
-    figures["sessions"] = len(job) - 1
+    figures["sessions"] = len(job)
     figures["seconds"] = round(time.monotonic() - began)
     for name, value in sorted(figures.items()):
         print(f"  {name:24} {value:>9,}")

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The torture test: `make torture` runs it, TORTURE='--seed 7 --seconds 600' says how, and a sample of
 # what one kind of harm does; the targets below do all of that kind.
-torture: all
-	$(MAKE) $(AM_MAKEFLAGS) $(check_LTLIBRARIES)
+torture: torture-ready
 	$(run_torture)/torture.py' $(TORTURE)
-	$(run_torture)/disk_full.py' --sample 4
-	$(run_torture)/kills.py' --kills 20
+	$(run_torture)/disk_full.py' --sample 3
+	$(run_torture)/power_loss.py' --seconds 2 --copies 8
+	$(run_torture)/kills.py' --kills 10
 
-torture-disk-full torture-kills: all
-	$(MAKE) $(AM_MAKEFLAGS) $(check_LTLIBRARIES)
-torture-disk-full:
+torture-disk-full: torture-ready
 	$(run_torture)/disk_full.py' $(TORTURE)
-torture-kills:
+torture-power-loss: torture-ready
+	$(run_torture)/power_loss.py' $(TORTURE)
+torture-kills: torture-ready
 	$(run_torture)/kills.py' $(TORTURE)
-.PHONY: torture torture-disk-full torture-kills
+
+torture-ready: all
+	$(MAKE) $(AM_MAKEFLAGS) $(check_LTLIBRARIES)
+.PHONY: torture torture-disk-full torture-kills torture-power-loss torture-ready
 
 run_torture = CHATD_BUILD='$(abs_top_builddir)' $(test_environment) $(PYTHON3) '$(srcdir)/tests/torture
 
@@ -29,5 +32,6 @@ tests_torture_disk_la_LDFLAGS = $(preloaded)
 
 EXTRA_DIST += tests/torture/checks.py tests/torture/device.py tests/torture/disk.py \
 	tests/torture/disk_full.py tests/torture/follower.py tests/torture/kills.py \
-	tests/torture/links.py tests/torture/model.py tests/torture/script.py \
+	tests/torture/links.py tests/torture/model.py tests/torture/power_loss.py \
+	tests/torture/script.py \
 	tests/torture/torture.py tests/torture/world.py
