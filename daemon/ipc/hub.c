@@ -400,6 +400,11 @@ bool hub_is_watched(const struct hub *h)
 	return h->n_watching > 0;
 }
 
+unsigned hub_count(const struct hub *h)
+{
+	return h->n_subscribers;
+}
+
 void hub_hold(struct hub *h)
 {
 	watch(h, 1);

@@ -122,6 +122,9 @@ void hub_set_watch(struct hub *h, hub_watch_fn fn, void *userdata);
 
 bool hub_is_watched(const struct hub *h);
 
+/* How many have been added, and may subscribe or have. */
+unsigned hub_count(const struct hub *h);
+
 /* Counts as watching without a subscription; as often as it was held it must be released. */
 void hub_hold(struct hub *h);
 void hub_release(struct hub *h);

@@ -16,6 +16,15 @@
 
 static void on_taken(void *userdata, int fd, unsigned ready);
 
+static size_t high_water(const struct peer *p)
+{
+	size_t share = ALL_PEERS_HIGH_WATER / (hub_count(p->api->hub) + 1);
+
+	if (share < PEER_HIGH_WATER_MIN)
+		return PEER_HIGH_WATER_MIN;
+	return share < PEER_HIGH_WATER ? share : PEER_HIGH_WATER;
+}
+
 /* Whether what waits for the peer reaches that part of what may wait. */
 static bool has_waiting(const struct peer *p, unsigned part)
 {
@@ -23,7 +32,7 @@ static bool has_waiting(const struct peer *p, unsigned part)
 	unsigned fds = p->output.load.fds + p->lines.finished.fds;
 	uint64_t fd_bytes = p->output.load.fd_bytes + p->lines.finished.fd_bytes;
 
-	return bytes >= PEER_HIGH_WATER / part || fds >= CLIENT_GIVEN_FDS_MAX / part ||
+	return bytes >= high_water(p) / part || fds >= CLIENT_GIVEN_FDS_MAX / part ||
 		fd_bytes >= CLIENT_GIVEN_BYTES_MAX / part;
 }
 

@@ -20,9 +20,13 @@
 
 /*
  * Bytes of output above which a peer is not read from and not told of changes, until half of them
- * are gone.
+ * are gone. Where there are many peers it is an even share of what all may have, lest a thousand
+ * that read slowly hold a thousand times as much; a position in the changes is all that a peer
+ * needs.
  */
 #define PEER_HIGH_WATER (256u * 1024u)
+#define PEER_HIGH_WATER_MIN (16u * 1024u)
+#define ALL_PEERS_HIGH_WATER (16u * 1024u * 1024u)
 
 struct peer {
 	struct api *api;
