@@ -22,6 +22,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define PIECES_MAX 512 /* in which a record is written */
+
 struct control {
 	uint64_t operations; /* so far */
 	uint64_t fail_from;  /* the number of the first that fails; 0: none does */
@@ -112,18 +114,18 @@ static void record(
 	enum kind kind, uint64_t file, uint64_t offset, const struct iovec *iov, int n, size_t size)
 {
 	struct record r = { kind, file, offset, size };
-	struct iovec all[34] = { { &r, sizeof(r) } };
+	struct iovec all[PIECES_MAX] = { { &r, sizeof(r) } };
 	int saved = errno, used = 1;
 
 	if (record_fd < 0)
 		return;
-	for (int i = 0; i < n && used < 34 && size > 0; i++) {
+	for (int i = 0; i < n && used < PIECES_MAX && size > 0; i++) {
 		all[used] = iov[i];
 		if (all[used].iov_len > size)
 			all[used].iov_len = size;
 		size -= all[used++].iov_len;
 	}
-	if (syscall(SYS_writev, record_fd, all, used) < 0)
+	if (size > 0 || syscall(SYS_writev, record_fd, all, used) < 0)
 		abort();
 	errno = saved;
 }

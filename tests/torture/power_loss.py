@@ -199,6 +199,16 @@ class Load:
 
 # What is left.
 
+def look_for(client, expected):
+    asked = [(client.start("messages.get", message_id=id), id, text) for id, text in expected]
+    for request, id, text in asked:
+        try:
+            if client.finish(request)["text"] != text:
+                raise Difference(f"{id} has another text")
+        except rpc.RpcError as error:
+            raise Difference(f"{id} is lost: {error}") from None
+
+
 def check_copy(directory, files, expected):
     """A daemon starts over the files, without a server, and has what is expected."""
     shutil.rmtree(directory, ignore_errors=True)
@@ -212,14 +222,9 @@ def check_copy(directory, files, expected):
     account.log = open(directory / "log", "wb")
     account.start()
     with account.connect() as client:
-        asked = [(client.start("messages.get", message_id=id), id, text)
-                 for id, text in expected.items()]
-        for request, id, text in asked:
-            try:
-                if client.finish(request)["text"] != text:
-                    raise Difference(f"{id} has another text")
-            except rpc.RpcError as error:
-                raise Difference(f"{id} is lost: {error}") from None
+        expected = list(expected.items())
+        for at in range(0, len(expected), AT_ONCE):
+            look_for(client, expected[at:at + AT_ONCE])
         if not client.call("storage.check")["ok"]:
             raise Difference("the databases are damaged")
     if (code := account.stop()) != 0:
