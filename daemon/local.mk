@@ -19,6 +19,7 @@ libchatd_core_la_SOURCES = \
 	daemon/keys-recovery.c \
 	daemon/manager-account.c \
 	daemon/manager-desktop.c \
+	daemon/manager-idle.c \
 	daemon/manager-internal.h \
 	daemon/manager-lock.c \
 	daemon/manager.c daemon/manager.h \

@@ -20,6 +20,9 @@ struct manager {
 	struct loop_signal *sigterm, *sigint, *sighup;
 	struct barrier *barrier;
 	struct loop_timer *idle;
+	struct loop_timer *linger; /* before it ends; NULL: it does not end by itself */
+	uint64_t started_us;
+	bool is_ending;
 	struct notifier *notifier;
 	struct ipc *ipc;
 	struct keys *keys; /* NULL: a trial, which has none */
@@ -64,5 +67,12 @@ const char *manager_explain(const struct manager *m, int error);
  * be done. Before the API is served.
  */
 int manager_unlock_at_start(struct manager *m);
+
+/*
+ * Ends the loop when there has been nothing to do for a while, if the daemon would be started
+ * again. -ENOMEM.
+ */
+int manager_watch_idleness(struct manager *m);
+void manager_forget_idleness(struct manager *m);
 
 extern const struct ipc_account_ops manager_account_ops;

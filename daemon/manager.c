@@ -216,6 +216,7 @@ int manager_new(const struct config *given, struct manager **ret)
 	r = r < 0 ? r : build_core(m);
 	r = r < 0 ? r : open_account(m);
 	r = r < 0 ? r : build_ipc(m);
+	r = r < 0 ? r : manager_watch_idleness(m);
 	if (r < 0)
 		return r;
 	manager_start_account(m);
@@ -238,6 +239,7 @@ struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
+	manager_forget_idleness(m);
 	ipc_free(m->ipc);
 	notifier_free(m->notifier);
 	manager_free_account(m);

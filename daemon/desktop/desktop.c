@@ -110,6 +110,19 @@ int desktop_new(const struct desktop_options *o, struct desktop **ret)
 	return 0;
 }
 
+bool desktop_is_showing(const struct desktop *d)
+{
+	return notifications_are_there(d->notifications);
+}
+
+void desktop_retire(struct desktop *d, loop_fn fn, void *userdata)
+{
+	if (d->pushes)
+		pushes_retire(d->pushes, fn, userdata);
+	else
+		fn(userdata);
+}
+
 struct desktop *desktop_free(struct desktop *d)
 {
 	if (!d)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -39,6 +40,12 @@ void *desktop_notices(struct desktop *d);
 /* Who has pushes passed on: this table, with what desktop_pushes gives; NULL: nobody. */
 extern const struct push_connector *const desktop_push_connector;
 void *desktop_pushes(struct desktop *d);
+
+/* True while something of ours is on the screen, or about to be. */
+bool desktop_is_showing(const struct desktop *d);
+
+/* Takes no more pushes; `fn` comes once when those on their way have come. */
+void desktop_retire(struct desktop *d, loop_fn fn, void *userdata);
 
 /* Takes back what is on the screen. Takes NULL, returns NULL. */
 struct desktop *desktop_free(struct desktop *d);

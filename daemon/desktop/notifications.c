@@ -330,6 +330,11 @@ const struct notice_sink notifications_sink = {
 	.withdraw = on_withdraw,
 };
 
+bool notifications_are_there(const struct notifications *n)
+{
+	return n->bus && n->server != SERVER_ABSENT && n->bubbles.n > 0;
+}
+
 static void detach(struct notifications *n)
 {
 	loop_timer_stop(n->wait);

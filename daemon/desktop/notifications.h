@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <systemd/sd-bus.h>
 
 #include "base/bus-link.h"
@@ -23,6 +25,9 @@ struct notifications *notifications_new(
 
 /* There is a bus, which `link` carries, or, with NULL, none any more. Both are borrowed. */
 void notifications_attach(struct notifications *n, struct bus_link *link, sd_bus *bus);
+
+/* Whether there is one on screen, or about to be; none is where nothing shows them. */
+bool notifications_are_there(const struct notifications *n);
 
 /* The bus must be detached. Takes NULL, returns NULL. */
 struct notifications *notifications_free(struct notifications *n);

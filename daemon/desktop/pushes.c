@@ -44,6 +44,8 @@ struct pushes {
 	sd_bus *bus; /* NULL: none at present */
 	sd_bus_slot *name_slot, *owner_slot, *call_slot;
 	bool named;
+	loop_fn retired_fn; /* NULL: it is not retiring */
+	void *retired_userdata;
 	enum pushes_state state;
 	struct loop_timer *again;
 	struct backoff backoff;
@@ -378,6 +380,29 @@ void pushes_attach(struct pushes *p, struct bus_link *link, sd_bus *bus)
 			    bus, &p->name_slot, p->name, SD_BUS_NAME_QUEUE, on_named, p);
 	if (r < 0)
 		bus_link_fail(link, r);
+}
+
+static int on_released(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct pushes *p = userdata;
+
+	p->retired_fn(p->retired_userdata);
+	return 0;
+}
+
+void pushes_retire(struct pushes *p, loop_fn fn, void *userdata)
+{
+	int r = -ENOTCONN;
+
+	p->retired_fn = fn;
+	p->retired_userdata = userdata;
+	p->name_slot = sd_bus_slot_unref(p->name_slot);
+	if (p->bus)
+		r = sd_bus_release_name_async(p->bus, &p->name_slot, p->name, on_released, p);
+	if (r < 0)
+		fn(userdata);
+	else
+		bus_link_touch(p->link);
 }
 
 int pushes_new(const struct pushes_options *o, struct pushes **ret)

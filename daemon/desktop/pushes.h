@@ -33,6 +33,12 @@ int pushes_new(const struct pushes_options *o, struct pushes **ret);
 /* There is a bus, which `link` carries, or, with NULL, none any more. Both are borrowed. */
 void pushes_attach(struct pushes *p, struct bus_link *link, sd_bus *bus);
 
+/*
+ * Gives the name up; `fn` comes once when all pushes that were on their way have come, at once
+ * without a bus.
+ */
+void pushes_retire(struct pushes *p, loop_fn fn, void *userdata);
+
 /* The bus must be detached. Takes NULL, returns NULL. */
 struct pushes *pushes_free(struct pushes *p);
 DEFINE_CLEANUP(struct pushes *, pushes_free)

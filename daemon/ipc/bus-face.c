@@ -23,6 +23,8 @@ struct bus_face {
 	bool yields;
 	bool draining;
 	sd_bus_slot *object_slot, *name_slot;
+	loop_fn retired_fn; /* NULL: it is not retiring */
+	void *retired_userdata;
 	struct bus_properties *properties;
 	struct bus_peer_list peers;
 	unsigned n_peers, max_peers;
@@ -198,6 +200,34 @@ static const struct bus_link_ops link_ops = {
 void bus_face_on_connection(struct bus_face *f)
 {
 	bus_properties_refresh(f->properties);
+}
+
+unsigned bus_face_count_peers(const struct bus_face *f)
+{
+	return f->n_peers;
+}
+
+static int on_released(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct bus_face *f = userdata;
+
+	f->retired_fn(f->retired_userdata);
+	return 0;
+}
+
+void bus_face_retire(struct bus_face *f, loop_fn fn, void *userdata)
+{
+	int r = -ENOTCONN;
+
+	f->retired_fn = fn;
+	f->retired_userdata = userdata;
+	f->name_slot = sd_bus_slot_unref(f->name_slot);
+	if (f->bus)
+		r = sd_bus_release_name_async(f->bus, &f->name_slot, f->name, on_released, f);
+	if (r < 0)
+		fn(userdata);
+	else
+		bus_link_touch(f->link);
 }
 
 void bus_face_drain(struct bus_face *f, int timeout_ms)

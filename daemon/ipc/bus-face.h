@@ -24,6 +24,14 @@ int bus_face_new(const struct bus_face_options *o, struct bus_face **ret);
 /* The session with the server has changed its state. */
 void bus_face_on_connection(struct bus_face *f);
 
+unsigned bus_face_count_peers(const struct bus_face *f);
+
+/*
+ * Gives the name up; `fn` comes once when all that was called by it has come, at once without a
+ * bus.
+ */
+void bus_face_retire(struct bus_face *f, loop_fn fn, void *userdata);
+
 /* Takes no more calls and writes what waits, at most until `timeout_ms` have passed. */
 void bus_face_drain(struct bus_face *f, int timeout_ms);
 

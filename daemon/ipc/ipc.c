@@ -19,6 +19,7 @@ struct ipc {
 	struct api api;
 	struct server *server;
 	struct bus_face *bus; /* NULL: not served there */
+	bool is_activated;
 };
 
 static void on_connection(void *userdata, const struct session_status *status)
@@ -95,13 +96,14 @@ static void take_account(struct ipc *ipc, const struct ipc_options *o)
 	hub_open(ipc->api.hub, o->store);
 }
 
-static int start_listening(struct server *s, const char *path)
+static int start_listening(struct ipc *ipc, const char *path)
 {
-	int r = server_listen_systemd(s);
+	int r = server_listen_systemd(ipc->server);
 
+	ipc->is_activated = r > 0;
 	if (r != 0)
 		return r < 0 ? r : 0;
-	return path ? server_listen_at(s, path) : -EINVAL;
+	return path ? server_listen_at(ipc->server, path) : -EINVAL;
 }
 
 static int start_bus(struct ipc *ipc, const struct ipc_options *o, unsigned max_peers)
@@ -133,7 +135,7 @@ int ipc_new(const struct ipc_options *o, struct ipc **ret)
 	r = server_new(&ipc->api, max_peers, &ipc->server);
 	if (r < 0)
 		return r;
-	r = start_listening(ipc->server, o->socket_path);
+	r = start_listening(ipc, o->socket_path);
 	r = r < 0 ? r : start_bus(ipc, o, max_peers);
 	if (r < 0)
 		return r;
@@ -194,6 +196,25 @@ void ipc_set_key_source(struct ipc *ipc, enum key_source source)
 void ipc_turn_away(const char *why)
 {
 	server_turn_away_systemd(why);
+}
+
+bool ipc_is_activated(const struct ipc *ipc)
+{
+	return ipc->is_activated;
+}
+
+unsigned ipc_count_clients(const struct ipc *ipc)
+{
+	return server_count_peers(ipc->server) + (ipc->bus ? bus_face_count_peers(ipc->bus) : 0);
+}
+
+void ipc_retire(struct ipc *ipc, loop_fn fn, void *userdata)
+{
+	server_stop_accepting(ipc->server);
+	if (ipc->bus)
+		bus_face_retire(ipc->bus, fn, userdata);
+	else
+		fn(userdata);
 }
 
 void ipc_drain(struct ipc *ipc)

@@ -89,6 +89,18 @@ void ipc_close(struct ipc *ipc, const struct lock_state *why);
 
 void ipc_set_key_source(struct ipc *ipc, enum key_source source);
 
+/* Whether systemd has handed the sockets over, and would start the daemon for who comes. */
+bool ipc_is_activated(const struct ipc *ipc);
+
+/* Those at the sockets, and those on the bus that have called and are there still. */
+unsigned ipc_count_clients(const struct ipc *ipc);
+
+/*
+ * Accepts nobody any more and gives the name on the bus up; `fn` comes once when the bus has taken
+ * that, and what was called before has come. Those who are there are served.
+ */
+void ipc_retire(struct ipc *ipc, loop_fn fn, void *userdata);
+
 /*
  * Ends the turn and writes out what peers still wait for, for at most half a second; reads nothing
  * any more. For the moment before ipc_free.

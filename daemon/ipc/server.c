@@ -249,6 +249,17 @@ static bool wait_writable(struct server *s, int timeout_ms)
 	return n > 0 && poll(fds, n, timeout_ms) > 0;
 }
 
+unsigned server_count_peers(const struct server *s)
+{
+	return s->n_peers;
+}
+
+void server_stop_accepting(struct server *s)
+{
+	loop_timer_stop(s->pause);
+	set_accepting(s, false);
+}
+
 void server_drain(struct server *s, int timeout_ms)
 {
 	uint64_t end = clock_monotonic_us() + (uint64_t)timeout_ms * 1000, now;

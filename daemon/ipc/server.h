@@ -32,5 +32,10 @@ void server_turn_away_systemd(const char *why);
 /* Accepts on a listening socket (taken) for clients of these scopes. */
 int server_listen_on(struct server *s, int fd, unsigned scopes);
 
+unsigned server_count_peers(const struct server *s);
+
+/* Who connects from now on waits in the sockets. */
+void server_stop_accepting(struct server *s);
+
 /* Reads no more and writes what waits, at most until `timeout_ms` have passed. */
 void server_drain(struct server *s, int timeout_ms);

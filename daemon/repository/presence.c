@@ -77,6 +77,19 @@ void repository_set_watched(struct repository *r, bool watched)
 	presence_review(r);
 }
 
+bool repository_is_idle(struct repository *r)
+{
+	return r->presence.policy == POLICY_PUSH && r->sync.state == SESSION_SUSPENDED &&
+		!r->network.asleep && !is_needed(r) && !r->push.call && !r->account.login &&
+		r->transfers.n_jobs == 0 && TAILQ_EMPTY(&r->transfers.imports) &&
+		!r->storage.backup && !repository_is_asked(r) && store_is_committed(r->store);
+}
+
+int64_t repository_linger_s(const struct repository *r)
+{
+	return r->presence.grace_s;
+}
+
 int presence_init(struct repository *r)
 {
 	r->presence.grace = loop_timer_new(r->loop, on_grace, r);

@@ -146,6 +146,13 @@ void repository_set_push_connector(
 /* What the connector calls, with the repository. */
 extern const struct push_events repository_push_events;
 
+/*
+ * True while nothing is under way or waits, and pushes would tell of what comes: by the policy
+ * "push" the process may end then, after repository_linger_s.
+ */
+bool repository_is_idle(struct repository *r);
+int64_t repository_linger_s(const struct repository *r);
+
 /* Account. */
 
 typedef void (*repository_done_fn)(void *userdata, const struct failure *failure);

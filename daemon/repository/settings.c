@@ -35,7 +35,8 @@ static const struct setting settings[] = {
 		       "chat "
 		       "on screen, and while something is to be sent. "
 		       "push: as foreground, where the server's pushes reach this device, else "
-		       "always.",
+		       "always; a daemon that systemd would start again ends when it has nothing "
+		       "to do and nothing on the screen.",
 	},
 	{
 		.name = "connection.grace_s",
@@ -44,7 +45,7 @@ static const struct setting settings[] = {
 		.max = 86400,
 		.initial = "30",
 		.doc = "How many seconds a foreground session goes on when the last frontend has "
-		       "gone.",
+		       "gone; by push, the daemon as many more.",
 	},
 	{
 		.name = "notifications",

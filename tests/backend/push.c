@@ -146,6 +146,30 @@ void push_tell(struct server *server, const struct user *to, const struct user *
 	}
 }
 
+static bool has_registered(struct server *server, const struct user *user)
+{
+	sqlite3_stmt *q = store_query(server->store, QUERY_PUSH_LIST);
+	bool found;
+
+	bind_text(q, 1, user->id);
+	found = store_next(server->store, q) > 0;
+	sqlite3_reset(q);
+	return found;
+}
+
+void push_what_is_left(struct server *server, const struct user *user)
+{
+	struct member *m;
+	struct message newest;
+
+	if (!has_registered(server, user))
+		return;
+	TAILQ_FOREACH(m, &user->by_activity, by_activity)
+		if (m->received_seq < m->chat->last_seq && m->chat->last_user != user &&
+			message_at(server, m->chat, m->chat->last_seq, &newest) == 0)
+			push_tell(server, user, m->chat->last_user, &newest);
+}
+
 void push_close(struct server *server)
 {
 	struct delivery *d;

@@ -15,6 +15,12 @@ struct user;
 void push_tell(struct server *server, const struct user *to, const struct user *from,
 	const struct message *message);
 
+/*
+ * The user's last session is over: what was sent in it and is on no device, as far as is known, may
+ * have been lost with it. Tells of the newest message of each such chat.
+ */
+void push_what_is_left(struct server *server, const struct user *user);
+
 /* Frees what libwebsockets, which is gone by now, has not told the end of. */
 void push_close(struct server *server);
 

@@ -14,6 +14,7 @@
 #include "frames.h"
 #include "http.h"
 #include "json.h"
+#include "push.h"
 #include "server.h"
 
 #define QUEUE_MAX (4 * 1024 * 1024) /* bytes; a slow reader beyond it catches up over REST */
@@ -185,9 +186,12 @@ void session_push_to_user(struct user *user, const struct session *except, const
 
 static void leave(struct session *s)
 {
-	if (s->greeted)
-		TAILQ_REMOVE(&s->user->sessions, s, by_user);
+	if (!s->greeted)
+		return;
+	TAILQ_REMOVE(&s->user->sessions, s, by_user);
 	s->greeted = false;
+	if (TAILQ_EMPTY(&s->user->sessions) && !s->server->stopping)
+		push_what_is_left(s->server, s->user);
 }
 
 void session_bye(struct session *s, const char *reason, int64_t retry_after_s)

@@ -56,13 +56,35 @@ def test_who_has_a_session_is_not(backend, service):
     there = bob.connect("desk")
     session, chat = alice.connect(), alice.chat_with("bob")
     session.say(chat, "one")
-    there.expect("MSG_IN")
+    there.send("MSG_RECEIVED", {"chat_id": chat, "message_id": there.expect("MSG_IN")["message"]["id"]})
     there.bye()
     backend.wait_stats(lambda s: s["sessions"] == 1)
     session.say(chat, "two")
     service.next()
     # Posts leave in the order of their messages: there was none of the first.
     backend.wait_stats(lambda s: s["pushes_sent"] == 1)
+    assert service.posts.empty()
+
+
+def test_what_may_be_lost_with_a_session_is_told(backend, service):
+    alice, bob = backend.login("alice"), backend.login("bob")
+    register(bob, service.url("/up"))
+    there = bob.connect("desk")
+    session, chat = alice.connect(), alice.chat_with("bob")
+    session.say(chat, "one")
+    session.say(chat, "two")
+    there.expect("MSG_IN", lambda p: p["message"]["text"] == "two")
+    there.bye()
+    service.next()
+    backend.wait_stats(lambda s: s["pushes_sent"] == 1)
+    # What bob writes himself is no news to him.
+    there = bob.connect("desk")
+    there.say(chat, "three")
+    there.bye()
+    backend.wait_stats(lambda s: s["sessions"] == 1)
+    session.say(chat, "four")
+    service.next()
+    backend.wait_stats(lambda s: s["pushes_sent"] == 2)
     assert service.posts.empty()
 
 

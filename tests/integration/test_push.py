@@ -41,7 +41,8 @@ class Desk:
 
     def background(self, policy="foreground"):
         """Until bob has no session, and the server knows where to push to."""
-        self.set(grace_s=0, policy=policy)
+        # A moment, in which the receipts go: else the backend pushes what it has sent once more.
+        self.set(grace_s=1, policy=policy)
         token = self.distributor.token()
         self.backend.wait_stats(lambda s: s["requests_push"] > 0)
         self.bob.wait_state("SUSPENDED")
