@@ -7,7 +7,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-header \
 	tests/fuzz/fuzz-jpeg \
-	tests/fuzz/fuzz-line
+	tests/fuzz/fuzz-line \
+	tests/fuzz/fuzz-push
 check_PROGRAMS += $(fuzz_targets)
 
 if FUZZING
@@ -47,6 +48,10 @@ tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz-line.c $(fuzz_main)
 tests_fuzz_fuzz_line_CFLAGS = $(fuzz_cflags)
 tests_fuzz_fuzz_line_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_line_LDADD = libchatd-core.la
+tests_fuzz_fuzz_push_SOURCES = tests/fuzz/fuzz-push.c tests/backend/web-push.c tests/backend/web-push.h $(fuzz_main)
+tests_fuzz_fuzz_push_CFLAGS = $(fuzz_cflags) $(CRYPTO_CFLAGS) $(SODIUM_CFLAGS)
+tests_fuzz_fuzz_push_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_LDFLAGS)
+tests_fuzz_fuzz_push_LDADD = libchatd-core.la $(CRYPTO_LIBS) $(SODIUM_LIBS)
 
 # Each for FUZZ_SECONDS; what is found new stays in the build directory.
 FUZZ_SECONDS = 300
