@@ -123,6 +123,8 @@ static int build_core(struct manager *m)
 	m->sigterm = loop_signal_new(m->loop, SIGTERM, on_terminate, m);
 	m->sigint = loop_signal_new(m->loop, SIGINT, on_terminate, m);
 	m->sighup = loop_signal_new(m->loop, SIGHUP, on_reload, m);
+	if (!m->sigterm || !m->sigint || !m->sighup)
+		return -ENOMEM;
 	r = notifier_new(
 		&(struct notifier_options){ .loop = m->loop, .barrier = m->barrier }, &m->notifier);
 	return r < 0 ? r : build_keys(m);

@@ -5,7 +5,6 @@
  * file of struct control, shared with whoever tests. With $DISK_RECORD it also writes down, in
  * order, all that is written and synchronised, and what leaves through Unix sockets.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
