@@ -138,6 +138,32 @@ static void on_create(struct request *rq)
 	lobby_create_chat(rq->api->repository, p->user_id, on_created, rq);
 }
 
+struct delete_params {
+	const char *chat_id;
+};
+
+static const struct json_field delete_fields[] = {
+	{ "chat_id", JSON_ID, JSON_REQUIRED, offsetof(struct delete_params, chat_id),
+		.doc = "The chat." },
+	{ 0 },
+};
+
+static void on_deleted(void *userdata, const struct failure *failure)
+{
+	struct request *rq = userdata;
+
+	if (failure)
+		return request_fail(rq, failure);
+	request_reply(rq, cJSON_CreateObject());
+}
+
+static void on_delete(struct request *rq)
+{
+	const struct delete_params *p = rq->params;
+
+	lobby_delete_chat(rq->api->repository, p->chat_id, on_deleted, rq);
+}
+
 struct focus_params {
 	const char *chat_id;
 };
@@ -216,6 +242,24 @@ const struct method methods_chats[] = {
 		.scopes = SCOPE_SEND,
 		.flags = METHOD_WRITES | METHOD_WAITS,
 		.handler = on_create,
+	},
+	{
+		.name = "chats.delete",
+		.summary = "Takes a chat off the list, on all of the user's devices.",
+		.doc = "What this device holds of it goes as well, unsent messages that have "
+		       "FAILED "
+		       "included; the server and the other person keep theirs. It comes back with "
+		       "the next message from either side. While messages in it wait to be sent it "
+		       "stays: `conflict`. A chat that the server does not know yet can be deleted "
+		       "offline.",
+		.params = delete_fields,
+		.params_size = sizeof(struct delete_params),
+		.result = &schema_nothing,
+		.errors = 1u << FAILURE_NOT_FOUND | 1u << FAILURE_CONFLICT | 1u << FAILURE_OFFLINE |
+			1u << FAILURE_LOGIN_REQUIRED | 1u << FAILURE_STORAGE_FULL,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_WRITES | METHOD_WAITS,
+		.handler = on_delete,
 	},
 	{
 		.name = "chats.focus",

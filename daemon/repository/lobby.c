@@ -11,6 +11,7 @@
 enum question {
 	QUESTION_CHAT, /* with a user */
 	QUESTION_USER,
+	QUESTION_DELETION, /* of a chat */
 };
 
 /*
@@ -21,8 +22,9 @@ struct lobby_call {
 	struct repository *repository;
 	struct service_call *call;
 	enum question question;
-	char user_id[ID_SIZE];
-	bool asked; /* of the server, not answered yet */
+	char subject[ID_SIZE]; /* the user or the chat */
+	int64_t last_seq;      /* of the chat that is to go, when the server was asked */
+	bool asked;            /* of the server, not answered yet */
 	bool answered;
 	repository_id_fn id_fn;
 	repository_done_fn done_fn;
@@ -31,7 +33,7 @@ struct lobby_call {
 };
 
 static struct lobby_call *call_new(
-	struct repository *r, enum question question, const char *user_id, void *userdata)
+	struct repository *r, enum question question, const char *subject, void *userdata)
 {
 	struct lobby_call *c = calloc(1, sizeof(*c));
 
@@ -39,7 +41,7 @@ static struct lobby_call *call_new(
 		return NULL;
 	c->repository = r;
 	c->question = question;
-	snprintf(c->user_id, sizeof(c->user_id), "%s", user_id);
+	snprintf(c->subject, sizeof(c->subject), "%s", subject);
 	c->userdata = userdata;
 	TAILQ_INSERT_TAIL(&r->lobby_calls, c, entry);
 	return c;
@@ -59,7 +61,7 @@ static void call_end(struct lobby_call *c, const struct failure *f, const char *
 
 static bool is_same(const struct lobby_call *a, const struct lobby_call *b)
 {
-	return a->question == b->question && strcmp(a->user_id, b->user_id) == 0;
+	return a->question == b->question && strcmp(a->subject, b->subject) == 0;
 }
 
 /* True if the server is being asked that already. */
@@ -255,6 +257,109 @@ void lobby_create_chat(
 		return;
 	c->asked = true;
 	e = r->service->lobby->create_chat(r->service, user_id, on_chat, c, &c->call);
+	if (e < 0) {
+		failure_from_errno(&f, e);
+		call_end(c, &f, NULL);
+	}
+}
+
+struct doomed {
+	char id[ID_SIZE];
+	bool provisional;
+};
+
+static int look_at(void *userdata, const struct chat_info *c)
+{
+	struct doomed *d = userdata;
+
+	snprintf(d->id, sizeof(d->id), "%s", c->id);
+	d->provisional = c->provisional;
+	return 0;
+}
+
+static int64_t last_seq_of(struct repository *r, const char *chat_id)
+{
+	struct store_chat_sync known;
+
+	return store_chat_sync(r->store, chat_id, &known) < 0 ? 0 : known.last_seq;
+}
+
+static int delete_here(struct repository *r, const char *chat_id)
+{
+	int e = store_begin(r->store);
+
+	if (e < 0)
+		return e;
+	e = store_chat_delete(r->store, chat_id);
+	store_end(r->store, e < 0);
+	unsent_sweep(r);
+	return e;
+}
+
+/* What came in since the server was asked has brought the chat back already. */
+static void on_deleted(void *userdata, const struct problem *p)
+{
+	struct lobby_call *c = userdata;
+	struct repository *r = c->repository;
+	struct failure failure;
+	int e = 0;
+
+	if (p && p->status != 404) {
+		failure_from_problem(&failure, p);
+		end_all(c, p, &failure, NULL);
+		return;
+	}
+	if (last_seq_of(r, c->subject) == c->last_seq)
+		e = delete_here(r, c->subject);
+	if (e < 0)
+		failure_from_errno(&failure, e);
+	end_all(c, NULL, e < 0 ? &failure : NULL, NULL);
+}
+
+/* 0 when the server is to be asked, 1 when it knows nothing of the chat, else a filled failure. */
+static int check_doomed(
+	struct repository *r, const char *chat_id, struct doomed *d, struct failure *f)
+{
+	int e = store_chat_get(r->store, chat_id, look_at, d);
+
+	if (e == -ENOENT)
+		return failure_set(f, FAILURE_NOT_FOUND, "there is no such chat here");
+	if (e < 0)
+		return failure_from_errno(f, e);
+	if (store_chat_has_pending(r->store, d->id))
+		return failure_set(f, FAILURE_CONFLICT,
+			"messages in this chat still wait to be sent; cancel them first");
+	return d->provisional ? 1 : check_online(r, f);
+}
+
+void lobby_delete_chat(
+	struct repository *r, const char *chat_id, repository_done_fn fn, void *userdata)
+{
+	struct lobby_call *c;
+	struct failure f;
+	struct doomed d;
+	int e = check_doomed(r, chat_id, &d, &f);
+
+	if (e == 1) {
+		e = delete_here(r, d.id);
+		if (e < 0)
+			failure_from_errno(&f, e);
+		fn(userdata, e < 0 ? &f : NULL);
+		return;
+	}
+	c = e < 0 ? NULL : call_new(r, QUESTION_DELETION, d.id, userdata);
+	if (!c) {
+		if (e == 0)
+			failure_from_errno(&f, -ENOMEM);
+		fn(userdata, &f);
+		return;
+	}
+	c->done_fn = fn;
+	if (waits_along(c))
+		return;
+	c->asked = true;
+	c->last_seq = last_seq_of(r, d.id);
+	e = r->service->lobby->delete_chat(r->service, d.id, on_deleted, c, &c->call);
 	if (e < 0) {
 		failure_from_errno(&f, e);
 		call_end(c, &f, NULL);

@@ -175,6 +175,14 @@ typedef void (*repository_id_fn)(void *userdata, const struct failure *failure, 
 void lobby_create_chat(
 	struct repository *r, const char *user_id, repository_id_fn fn, void *userdata);
 
+/*
+ * Takes the chat off this user's list, on all devices, and what this one holds of it with it. It
+ * comes back with the next message from either side. Failures: NOT_FOUND, CONFLICT (messages in it
+ * still wait to be sent), OFFLINE, LOGIN_REQUIRED.
+ */
+void lobby_delete_chat(
+	struct repository *r, const char *chat_id, repository_done_fn fn, void *userdata);
+
 /* Makes sure that the user is in the store, asking the server if not. */
 void lobby_fetch_user(
 	struct repository *r, const char *user_id, repository_done_fn fn, void *userdata);

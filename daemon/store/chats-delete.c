@@ -64,16 +64,28 @@ int chat_delete(struct store *s, int64_t chat)
 	return r < 0 ? r : 0;
 }
 
+static bool has_pending(struct store *s, int64_t chat)
+{
+	return db_get_int(s->chat, 0,
+		"SELECT EXISTS(SELECT 1 FROM message WHERE chat = ?1 AND position >= ?2"
+		" AND status <> ?3)",
+		"iii", chat, POSITION_PENDING, (int64_t)MESSAGE_FAILED);
+}
+
+bool store_chat_has_pending(struct store *s, const char *chat_id)
+{
+	int64_t chat = chat_number(s, chat_id);
+
+	return chat >= 0 && has_pending(s, chat);
+}
+
 int store_chat_delete(struct store *s, const char *chat_id)
 {
 	int64_t chat = chat_number(s, chat_id);
 
 	if (chat < 0)
 		return chat == -ENOENT ? 0 : (int)chat;
-	if (db_get_int(s->chat, 0,
-		    "SELECT EXISTS(SELECT 1 FROM message WHERE chat = ?1 AND position >= ?2"
-		    " AND status <> ?3)",
-		    "iii", chat, POSITION_PENDING, (int64_t)MESSAGE_FAILED))
+	if (has_pending(s, chat))
 		return 0;
 	return chat_delete(s, chat);
 }

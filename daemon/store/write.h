@@ -117,6 +117,9 @@ int store_chat_next_provisional(struct store *s, char ret_user_id[65], char ret_
  */
 int store_chat_delete(struct store *s, const char *chat_id);
 
+/* Messages in it wait to be sent. */
+bool store_chat_has_pending(struct store *s, const char *chat_id);
+
 bool store_chat_is_provisional(struct store *s, const char *chat_id);
 
 /* Fails all PENDING messages of a chat, as when the server does not know the user. */

@@ -123,6 +123,15 @@ def test_chats_create(client):
     fails(client, "not_found", "chats.create", user_id="nobody")
 
 
+def test_chats_delete(client):
+    client.call("events.subscribe", topics=["chat.removed"])
+    assert client.call("chats.delete", chat_id="c2") == {}
+    assert client.next_change()["data"]["chat_id"] == "c2"
+    fails(client, "not_found", "chats.get", chat_id="c2")
+    fails(client, "not_found", "chats.delete", chat_id="c2")
+    fails(client, "invalid_params", "chats.delete")
+
+
 def test_messages_list_reaches_back_to_the_beginning(client):
     page = client.call("messages.list", chat_id="c1", limit=50)
     texts = [m["text"] for m in page["messages"]]

@@ -435,6 +435,13 @@ void lobby_create_chat(
 	call((struct fake_pending){ .with_id = fn, .userdata = userdata, .id = "c9" });
 }
 
+void lobby_delete_chat(
+	struct repository *r, const char *chat_id, repository_done_fn fn, void *userdata)
+{
+	fake.wrote = true;
+	call((struct fake_pending){ .done = fn, .userdata = userdata });
+}
+
 void lobby_fetch_user(
 	struct repository *r, const char *user_id, repository_done_fn fn, void *userdata)
 {

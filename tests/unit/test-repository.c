@@ -312,6 +312,56 @@ static void test_create_chat(void **state)
 	assert_int_equal(f->failure.kind, FAILURE_NOT_FOUND);
 }
 
+static int ignore_chat(void *userdata, const struct chat_info *c)
+{
+	return 0;
+}
+
+static bool has_chat(struct fixture *f, const char *chat_id)
+{
+	return store_chat_get(f->store, chat_id, ignore_chat, NULL) == 0;
+}
+
+static void test_delete_chat(void **state)
+{
+	struct fixture *f = *state;
+	struct problem refusal = transient(503);
+	unsigned before;
+
+	go_live(f);
+	before = f->ended;
+	fake_service_fail(f->service, FAKE_DELETE_CHAT, 1, 0, &refusal);
+	lobby_delete_chat(f->repository, "c1", on_done, f);
+	lobby_delete_chat(f->repository, "nothing", on_done, f);
+	wait_ended(f, before + 2);
+	assert_int_equal(f->failed, 2);
+	assert_true(has_chat(f, "c1"));
+}
+
+/* What came in while the server was asked has brought the chat back. */
+static void test_a_message_keeps_a_chat_that_is_being_deleted(void **state)
+{
+	struct fixture *f = *state;
+	unsigned before;
+
+	go_live(f);
+	before = f->ended;
+	fake_service_stall(f->service, FAKE_DELETE_CHAT, true);
+	lobby_delete_chat(f->repository, "c1", on_done, f);
+	lobby_delete_chat(f->repository, "c1", on_done, f);
+	inject(f, "n1", false);
+	wait_history(f, "c1", "a1 a2 a3 a4 n1 ");
+	fake_service_stall(f->service, FAKE_DELETE_CHAT, false);
+	wait_ended(f, before + 2);
+	assert_int_equal(f->failed, 0);
+	assert_int_equal(fake_service_count_calls(f->service, FAKE_DELETE_CHAT), 1);
+	assert_string_equal(history(f, "c1"), "a1 a2 a3 a4 n1 ");
+	lobby_delete_chat(f->repository, "c1", on_done, f);
+	wait_ended(f, before + 3);
+	assert_int_equal(f->failed, 0);
+	assert_false(has_chat(f, "c1"));
+}
+
 struct photo {
 	enum attachment_status status;
 	bool full, preview;
@@ -404,6 +454,8 @@ int main(void)
 		TEST(test_reading_is_told_and_heard_of),
 		TEST(test_reading_offline_is_told_later),
 		TEST(test_create_chat),
+		TEST(test_delete_chat),
+		TEST(test_a_message_keeps_a_chat_that_is_being_deleted),
 		TEST(test_photo_arrives),
 		TEST(test_broken_download_goes_on_where_it_was),
 		TEST(test_wrong_bytes_are_not_kept),
