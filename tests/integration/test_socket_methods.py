@@ -124,11 +124,12 @@ def test_chats_create(client):
 
 
 def test_chats_delete(client):
+    chat = client.call("chats.create", user_id="cy")["chat_id"]
     client.call("events.subscribe", topics=["chat.removed"])
-    assert client.call("chats.delete", chat_id="c2") == {}
-    assert client.next_change()["data"]["chat_id"] == "c2"
-    fails(client, "not_found", "chats.get", chat_id="c2")
-    fails(client, "not_found", "chats.delete", chat_id="c2")
+    assert client.call("chats.delete", chat_id=chat) == {}
+    assert client.next_change()["data"]["chat_id"] == chat
+    fails(client, "not_found", "chats.get", chat_id=chat)
+    fails(client, "not_found", "chats.delete", chat_id=chat)
     fails(client, "invalid_params", "chats.delete")
 
 

@@ -6,11 +6,31 @@
         front.url
 """
 
+import datetime
 import pathlib
 import socket
 import ssl
 import subprocess
 import threading
+
+
+# What `openssl ca` wants to know. Unlike `openssl x509` it issues what has expired, in all versions.
+ISSUING = """
+[ca]
+default_ca = authority
+[authority]
+database = {directory}/index.txt
+serial = {directory}/serial
+new_certs_dir = {directory}
+default_md = sha256
+unique_subject = no
+policy = any
+x509_extensions = server
+[any]
+commonName = supplied
+[server]
+subjectAltName = {name}
+"""
 
 
 def openssl(*arguments):
@@ -30,6 +50,8 @@ class Authority:
         self.directory.mkdir()
         self.key, self.file = self.directory / "ca.key", self.directory / "ca.pem"
         self.issued = 0
+        (self.directory / "index.txt").touch()
+        (self.directory / "serial").write_text("01\n")
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-keyout", self.key, "-out", self.file, "-subj", f"/CN={name}", "-days", 2)
 
@@ -37,13 +59,16 @@ class Authority:
         """A file with a key and a certificate for "DNS:…" or "IP:…"; expired with `days` below 0."""
         self.issued += 1
         base = self.directory / f"server-{self.issued}"
-        key, request, certificate, extensions = (
+        key, request, certificate, configuration = (
             base.with_suffix(s) for s in (".key", ".csr", ".pem", ".cnf"))
-        extensions.write_text(f"subjectAltName={name}\n")
+        configuration.write_text(ISSUING.format(directory=self.directory, name=name))
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+        start = min(end, datetime.datetime.now(datetime.timezone.utc)) - datetime.timedelta(days=1)
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-keyout", key, "-out", request, "-subj", "/CN=server")
-        openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.key,
-                "-CAcreateserial", "-days", days, "-extfile", extensions, "-out", certificate)
+        openssl("ca", "-batch", "-notext", "-config", configuration, "-in", request,
+                "-cert", self.file, "-keyfile", self.key, "-out", certificate,
+                "-startdate", f"{start:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}")
         certificate.write_text(key.read_text() + certificate.read_text())
         return certificate
 
