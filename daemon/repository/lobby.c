@@ -192,6 +192,35 @@ static int check_online(struct repository *r, struct failure *f)
 	return e;
 }
 
+/* A question that may be asked now; NULL, and why not. */
+static struct lobby_call *begin(struct repository *r, enum question question, const char *subject,
+	void *userdata, struct failure *ret_failure)
+{
+	int e = check_online(r, ret_failure);
+	struct lobby_call *c = e < 0 ? NULL : call_new(r, question, subject, userdata);
+
+	if (!c && e == 0)
+		failure_from_errno(ret_failure, -ENOMEM);
+	return c;
+}
+
+/* False where the server is being asked that already. */
+static bool takes_lead(struct lobby_call *c)
+{
+	if (waits_along(c))
+		return false;
+	c->asked = true;
+	return true;
+}
+
+static void end_unasked(struct lobby_call *c, int e)
+{
+	struct failure f;
+
+	failure_from_errno(&f, e);
+	call_end(c, &f, NULL);
+}
+
 static int store_chat(struct repository *r, const struct chat *chat, const struct user *peer)
 {
 	int e = store_begin(r->store);
@@ -244,23 +273,17 @@ void lobby_create_chat(
 		fn(userdata, NULL, chat_id);
 		return;
 	}
-	e = check_online(r, &f);
-	c = e < 0 ? NULL : call_new(r, QUESTION_CHAT, user_id, userdata);
+	c = begin(r, QUESTION_CHAT, user_id, userdata, &f);
 	if (!c) {
-		if (e == 0)
-			failure_from_errno(&f, -ENOMEM);
 		fn(userdata, &f, NULL);
 		return;
 	}
 	c->id_fn = fn;
-	if (waits_along(c))
+	if (!takes_lead(c))
 		return;
-	c->asked = true;
 	e = r->service->lobby->create_chat(r->service, user_id, on_chat, c, &c->call);
-	if (e < 0) {
-		failure_from_errno(&f, e);
-		call_end(c, &f, NULL);
-	}
+	if (e < 0)
+		end_unasked(c, e);
 }
 
 struct doomed {
@@ -316,7 +339,7 @@ static void on_deleted(void *userdata, const struct problem *p)
 	end_all(c, NULL, e < 0 ? &failure : NULL, NULL);
 }
 
-/* 0 when the server is to be asked, 1 when it knows nothing of the chat, else a filled failure. */
+/* 0 when the server is to be asked, 1 when it does not know the chat, else a filled failure. */
 static int check_doomed(
 	struct repository *r, const char *chat_id, struct doomed *d, struct failure *f)
 {
@@ -329,7 +352,7 @@ static int check_doomed(
 	if (store_chat_has_pending(r->store, d->id))
 		return failure_set(f, FAILURE_CONFLICT,
 			"messages in this chat still wait to be sent; cancel them first");
-	return d->provisional ? 1 : check_online(r, f);
+	return d->provisional;
 }
 
 void lobby_delete_chat(
@@ -347,23 +370,18 @@ void lobby_delete_chat(
 		fn(userdata, e < 0 ? &f : NULL);
 		return;
 	}
-	c = e < 0 ? NULL : call_new(r, QUESTION_DELETION, d.id, userdata);
+	c = e < 0 ? NULL : begin(r, QUESTION_DELETION, d.id, userdata, &f);
 	if (!c) {
-		if (e == 0)
-			failure_from_errno(&f, -ENOMEM);
 		fn(userdata, &f);
 		return;
 	}
 	c->done_fn = fn;
-	if (waits_along(c))
+	if (!takes_lead(c))
 		return;
-	c->asked = true;
 	c->last_seq = last_seq_of(r, d.id);
 	e = r->service->lobby->delete_chat(r->service, d.id, on_deleted, c, &c->call);
-	if (e < 0) {
-		failure_from_errno(&f, e);
-		call_end(c, &f, NULL);
-	}
+	if (e < 0)
+		end_unasked(c, e);
 }
 
 static void on_user(void *userdata, const struct problem *p, const struct user *user)
@@ -393,21 +411,15 @@ void lobby_fetch_user(
 		fn(userdata, NULL);
 		return;
 	}
-	e = check_online(r, &f);
-	c = e < 0 ? NULL : call_new(r, QUESTION_USER, user_id, userdata);
+	c = begin(r, QUESTION_USER, user_id, userdata, &f);
 	if (!c) {
-		if (e == 0)
-			failure_from_errno(&f, -ENOMEM);
 		fn(userdata, &f);
 		return;
 	}
 	c->done_fn = fn;
-	if (waits_along(c))
+	if (!takes_lead(c))
 		return;
-	c->asked = true;
 	e = r->service->lobby->get_user(r->service, user_id, on_user, c, &c->call);
-	if (e < 0) {
-		failure_from_errno(&f, e);
-		call_end(c, &f, NULL);
-	}
+	if (e < 0)
+		end_unasked(c, e);
 }
