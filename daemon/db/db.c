@@ -205,16 +205,23 @@ struct db_stmt *db_stmt_reset(struct db_stmt *s)
 	return NULL;
 }
 
+/* What has no rows and no parameters and is run over and over: parsed once. */
+static int run(struct db *db, const char *sql)
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *s = NULL;
+	int r = acquire(db, sql, &s), rc;
+
+	if (r < 0)
+		return r;
+	rc = sqlite3_step(s->handle);
+	return rc == SQLITE_DONE ? 0 : note_error(db, rc);
+}
+
 static int begin(struct db *db)
 {
-	int rc;
-
 	if (db->turn_error)
 		return db->turn_error;
-	if (!sqlite3_get_autocommit(db->handle))
-		return 0;
-	rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : note_error(db, rc);
+	return sqlite3_get_autocommit(db->handle) ? run(db, "BEGIN IMMEDIATE") : 0;
 }
 
 int db_write(struct db *db, const char *sql, const char *format, ...)
@@ -250,18 +257,15 @@ int64_t db_get_int(struct db *db, int64_t fallback, const char *sql, const char 
 
 int db_savepoint(struct db *db)
 {
-	int r = begin(db), rc;
+	int r = begin(db);
 
-	if (r < 0)
-		return r;
-	rc = sqlite3_exec(db->handle, "SAVEPOINT part", NULL, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : note_error(db, rc);
+	return r < 0 ? r : run(db, "SAVEPOINT part");
 }
 
 void db_release(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
-		execute(db, "RELEASE part");
+		run(db, "RELEASE part");
 }
 
 void db_rollback_to(struct db *db)
@@ -289,18 +293,13 @@ void db_rollback(struct db *db)
 
 int db_commit(struct db *db)
 {
-	int rc;
+	int r = db->turn_error;
 
-	if (!db->turn_error && !sqlite3_get_autocommit(db->handle)) {
-		rc = sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
-		if (rc == SQLITE_OK)
-			return 0;
-		db->turn_error = note_error(db, rc);
-	}
-	rc = db->turn_error;
-	if (rc < 0)
+	if (r == 0 && !sqlite3_get_autocommit(db->handle))
+		r = run(db, "COMMIT");
+	if (r < 0)
 		db_rollback(db);
-	return rc;
+	return r;
 }
 
 int64_t db_size(struct db *db)
