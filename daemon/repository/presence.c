@@ -17,7 +17,7 @@ static bool is_needed(struct repository *r)
 	const struct presence *p = &r->presence;
 
 	return p->policy == POLICY_ALWAYS || (p->policy == POLICY_PUSH && !push_is_ready(r)) ||
-		p->watched || r->push.sync_due || store_outbox_count(r->store, MESSAGE_PENDING) > 0;
+		p->watched || r->push.sync_due || store_outbox_has_pending(r->store);
 }
 
 bool presence_wants_session(struct repository *r)

@@ -115,6 +115,12 @@ int64_t store_outbox_count(struct store *s, enum message_status status)
 		(int64_t)status);
 }
 
+bool store_outbox_has_pending(struct store *s)
+{
+	return db_get_int(s->chat, 0,
+		"SELECT EXISTS(SELECT 1 FROM message WHERE status IN (0, 4) AND status = 0)", "");
+}
+
 struct unsent {
 	int64_t chat;
 	enum message_status status;

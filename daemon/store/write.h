@@ -174,6 +174,9 @@ int store_outbox_handed_over(struct store *s, store_id_fn fn, void *userdata);
 /* How many messages are PENDING, or FAILED. */
 int64_t store_outbox_count(struct store *s, enum message_status status);
 
+/* Whether anything is PENDING, without counting. */
+bool store_outbox_has_pending(struct store *s);
+
 /*
  * A FAILED message is PENDING again, in its old place, and its photos that did not get up are
  * UPLOADING. 1; 0 when it is PENDING already; -ENOENT; -EALREADY: the server has it; -ENODATA: the
