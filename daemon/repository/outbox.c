@@ -249,11 +249,7 @@ void outbox_accepted(struct repository *r, const char *message_id, int64_t seq, 
 		o->paused = false;
 	if (TAILQ_EMPTY(&o->held))
 		backoff_reset(&o->send_backoff);
-	e = store_begin(r->store);
-	if (e == 0) {
-		e = store_message_accept(r->store, message_id, seq, created_at);
-		store_end(r->store, e < 0);
-	}
+	e = store_message_accept(r->store, message_id, seq, created_at);
 	if (e < 0 && e != -ENOENT)
 		sync_restart(r, "an acknowledgement could not be stored");
 	outbox_schedule(r, false);

@@ -30,15 +30,11 @@ struct history_load {
 static int resolve_chat(
 	struct repository *r, const char *chat_id, char ret_id[ID_SIZE], struct failure *f)
 {
-	struct store_chat_sync known;
-	int e = store_chat_sync(r->store, chat_id, &known);
+	int e = store_chat_id(r->store, chat_id, ret_id);
 
 	if (e == -ENOENT)
 		return failure_set(f, FAILURE_NOT_FOUND, "there is no chat with this id");
-	if (e < 0)
-		return failure_from_errno(f, e);
-	memcpy(ret_id, known.id, ID_SIZE);
-	return 0;
+	return e < 0 ? failure_from_errno(f, e) : 0;
 }
 
 struct twin {
@@ -120,13 +116,16 @@ static int store_in_chat(struct repository *r, struct message *m, const char *us
 int room_store_pending(
 	struct repository *r, struct message *m, const char *user_id, struct failure *f)
 {
-	int e = store_begin(r->store);
+	/* A plain message fails before it has written anything, or with it the whole turn. */
+	bool in_parts = !m->chat_id || m->n_attachments > 0;
+	int e = in_parts ? store_begin(r->store) : 0;
 
 	if (e < 0)
 		return failure_from_errno(f, e);
-	m->handed_over = m->chat_id && m->n_attachments == 0 && outbox_is_open(r);
+	m->handed_over = !in_parts && outbox_is_open(r);
 	e = store_in_chat(r, m, user_id);
-	store_end(r->store, e < 0);
+	if (in_parts)
+		store_end(r->store, e < 0);
 	if (e == -ENOENT)
 		return failure_set(f, FAILURE_NOT_FOUND, "there is no chat with this id");
 	if (e < 0)

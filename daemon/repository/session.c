@@ -202,8 +202,8 @@ static void on_closed(void *userdata, const struct problem *p)
  */
 static int ensure_chat(struct repository *r, const struct message *m, bool *ret_made)
 {
-	struct store_chat_sync known;
-	int e = store_chat_sync(r->store, m->chat_id, &known);
+	char known[ID_SIZE];
+	int e = store_chat_id(r->store, m->chat_id, known);
 
 	if (e != -ENOENT)
 		return e;

@@ -130,6 +130,15 @@ int64_t store_unread_total(struct store *s)
 }
 
 /* Looked up and then written: one statement that does both makes a table of its own on the way. */
+int chat_set_newest(struct store *s, int64_t chat, int64_t position, int64_t created_at)
+{
+	int r = db_write(s->chat,
+		"UPDATE chat SET last_position = ?2, last_at = ?3, change = ?4 WHERE n = ?1",
+		"iiii", chat, position, created_at, next_change(s));
+
+	return r < 0 ? r : 0;
+}
+
 int chat_refresh(struct store *s, int64_t chat)
 {
 	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
@@ -145,10 +154,7 @@ int chat_refresh(struct store *s, int64_t chat)
 			" WHERE n = ?1",
 			"ii", chat, next_change(s));
 	else if (r > 0)
-		r = db_write(s->chat,
-			"UPDATE chat SET last_position = ?2, last_at = ?3, change = ?4 WHERE n = "
-			"?1",
-			"iiii", chat, db_column_int(q, 0), db_column_int(q, 1), next_change(s));
+		r = chat_set_newest(s, chat, db_column_int(q, 0), db_column_int(q, 1));
 	return r < 0 ? r : 0;
 }
 
@@ -204,6 +210,17 @@ static int one_id(struct db_stmt *q, int column, char ret[65])
 		return r < 0 ? r : -ENOENT;
 	snprintf(ret, 65, "%s", db_column_text(q, column));
 	return 0;
+}
+
+int store_chat_id(struct store *s, const char *chat_id, char ret_id[65])
+{
+	_cleanup_(db_stmt_resetp) struct db_stmt *q = NULL;
+	int r = db_query(s->chat, &q,
+		"SELECT id FROM chat WHERE id = ?1 UNION ALL SELECT id FROM chat WHERE former_id = "
+		"?1 LIMIT 1",
+		"s", chat_id);
+
+	return r < 0 ? r : one_id(q, 0, ret_id);
 }
 
 int each_id(struct db_stmt *q, store_id_fn fn, void *userdata)

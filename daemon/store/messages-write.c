@@ -42,19 +42,19 @@ static int load_run(struct store *s, const char *chat_id, struct run *ret)
 static int insert_row(struct store *s, int64_t chat, int64_t position, enum message_status status,
 	const struct message *m)
 {
-	int64_t user = user_number_ensure(s, m->user_id), change;
+	int64_t user = user_number_ensure(s, m->user_id);
 	int r;
 
 	if (user < 0)
 		return (int)user;
-	change = next_change(s);
 	r = db_write(s->chat,
 		"INSERT INTO message(chat, position, id, user, outgoing, text, status, created_at,"
 		" attachments, added, change, handed_over)"
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)",
 		"iisiisiiiii", chat, position, m->id, user, (int64_t)m->outgoing, m->text,
-		(int64_t)status, m->created_at, (int64_t)m->n_attachments, change,
+		(int64_t)status, m->created_at, (int64_t)m->n_attachments, s->last_change + 1,
 		(int64_t)m->handed_over);
+	r = stamp_if_written(s, r);
 	return r < 0 ? r : attachments_insert(s, m);
 }
 
@@ -71,13 +71,15 @@ static enum message_status status_of(const struct run *run, bool outgoing, int64
 static int accept_row(
 	struct store *s, const struct run *run, const char *id, int64_t seq, int64_t created_at)
 {
-	return db_write(s->chat,
+	int r = db_write(s->chat,
 		"UPDATE message SET position = ?2, created_at = ?3, error_title = NULL, "
 		"error_detail = NULL,"
 		" status = CASE WHEN status = ?6 THEN ?4 ELSE max(status, ?4) END, change = ?5 "
 		"WHERE id = ?1",
-		"siiiii", id, seq, created_at, (int64_t)status_of(run, true, seq), next_change(s),
-		(int64_t)MESSAGE_FAILED);
+		"siiiii", id, seq, created_at, (int64_t)status_of(run, true, seq),
+		s->last_change + 1, (int64_t)MESSAGE_FAILED);
+
+	return stamp_if_written(s, r);
 }
 
 /* 1: a message that was not here before. */
@@ -157,12 +159,12 @@ static int save_run(struct store *s, struct run *run, bool recount)
 	run->received_seq = newest_incoming(s, run);
 	r = db_write(s->chat,
 		"UPDATE chat SET floor_seq = ?2, last_seq = ?3, server_seq = ?4, received_seq = ?5,"
-		" unread = unread + ?6 WHERE n = ?1",
-		"iiiiii", run->chat, run->floor_seq, run->last_seq, run->server_seq,
-		run->received_seq, run->unread_added);
-	if (r >= 0 && recount)
-		r = chat_recount(s, run->chat);
-	return r < 0 ? r : chat_refresh(s, run->chat);
+		" unread = unread + ?6, change = ?7, (last_position, last_at) ="
+		" (SELECT position, created_at FROM message WHERE chat = ?1"
+		" ORDER BY position DESC LIMIT 1) WHERE n = ?1",
+		"iiiiiii", run->chat, run->floor_seq, run->last_seq, run->server_seq,
+		run->received_seq, run->unread_added, next_change(s));
+	return r >= 0 && recount ? chat_recount(s, run->chat) : r < 0 ? r : 0;
 }
 
 int store_messages_put(struct store *s, const char *chat_id, const struct message *m, size_t n,
@@ -204,7 +206,7 @@ int store_message_add(struct store *s, const struct message *m)
 	if (position < POSITION_PENDING)
 		position = POSITION_PENDING;
 	r = insert_row(s, chat, position, MESSAGE_PENDING, m);
-	return r < 0 ? r : chat_refresh(s, chat);
+	return r < 0 ? r : chat_set_newest(s, chat, position, m->created_at);
 }
 
 static int chat_id_of(struct store *s, const char *message_id, struct db_stmt **ret)

@@ -89,6 +89,9 @@ int attachments_insert(struct store *s, const struct message *m);
 /* Brings last_position and last_at in line with the messages there are, and stamps the chat. */
 int chat_refresh(struct store *s, int64_t chat);
 
+/* The same, of a chat whose newest message is known. */
+int chat_set_newest(struct store *s, int64_t chat, int64_t position, int64_t created_at);
+
 /*
  * Counts unread again: the incoming stored above read_seq, and whatever lies between it and the
  * floor.

@@ -84,6 +84,9 @@ struct store_chat_sync {
 
 int store_chat_sync(struct store *s, const char *chat_id, struct store_chat_sync *ret);
 
+/* The present id of a chat, by whatever it was asked for. */
+int store_chat_id(struct store *s, const char *chat_id, char ret_id[65]);
+
 /*
  * Chats with a gap between what is stored and what the server has, the most recently active first.
  */
@@ -148,11 +151,14 @@ int store_messages_put(struct store *s, const char *chat_id, const struct messag
 
 /*
  * A new outgoing message, PENDING, with its attachments. Writes its place nowhere else. -EEXIST:
- * the id is taken.
+ * the id is taken; nothing of the message was written.
  */
 int store_message_add(struct store *s, const struct message *m);
 
-/* The server's answer to a PENDING message. No effect on one that is accepted already. */
+/*
+ * The server's answer to a PENDING message. No effect on one that is accepted already. -EEXIST:
+ * another message stands at that place; nothing was written.
+ */
 int store_message_accept(struct store *s, const char *message_id, int64_t seq, int64_t created_at);
 int store_message_fail(
 	struct store *s, const char *message_id, const char *title, const char *detail);

@@ -179,6 +179,25 @@ static void test_pending_stays_last_and_takes_its_place(void **state)
 	commit(f);
 }
 
+/* Without a savepoint: what comes later is not held up, and the numbers have no gap at the end. */
+static void test_what_has_no_place_writes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct message m = message("c1", "p1", "me", 0);
+	int64_t last;
+
+	put_chat(f, "c1", "bob", 0);
+	send(f, "c1", "p1");
+	send(f, "c1", "p2");
+	assert_int_equal(store_message_accept(f->store, "p1", 1, 5000), 0);
+	last = store_last_change(f->store);
+	assert_int_equal(store_message_add(f->store, &m), -EEXIST);
+	assert_int_equal(store_message_accept(f->store, "p2", 1, 5000), -EEXIST);
+	assert_int_equal(store_last_change(f->store), last);
+	assert_string_equal(history(f), "p1:SENT:1 p2:PENDING:0 ");
+	commit(f);
+}
+
 static void test_the_same_id_is_not_stored_twice(void **state)
 {
 	struct fixture *f = *state;
@@ -640,6 +659,11 @@ static void test_outbox_in_order_of_sending(void **state)
 	assert_int_equal(store_outbox_list(f->store, 0, 10, collect_outbox, f), 0);
 	assert_string_equal(f->text, "p1:PENDING:0 p3:PENDING:0 ");
 	assert_int_equal(store_outbox_count(f->store, MESSAGE_PENDING), 2);
+	assert_true(store_outbox_has_pending(f->store));
+	store_message_fail(f->store, "p1", "no", NULL);
+	store_message_fail(f->store, "p3", "no", NULL);
+	assert_int_equal(store_outbox_count(f->store, MESSAGE_FAILED), 3);
+	assert_false(store_outbox_has_pending(f->store));
 	commit(f);
 }
 
@@ -920,6 +944,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_pending_stays_last_and_takes_its_place),
+		TEST(test_what_has_no_place_writes_nothing),
 		TEST(test_the_same_id_is_not_stored_twice),
 		TEST(test_gaps_are_known_and_close),
 		TEST(test_runs_join_or_replace),
