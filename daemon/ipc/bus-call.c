@@ -7,6 +7,7 @@
 #include "ipc/bus-name.h"
 #include "ipc/bus-peer.h"
 #include "ipc/bus-value.h"
+#include "ipc/json-text.h"
 #include "ipc/limits.h"
 
 struct bus_call {
@@ -40,10 +41,11 @@ static int make_error(sd_bus_message *m, const struct rpc_error *e, sd_bus_messa
 	return 0;
 }
 
-static int make_result(const struct bus_call *c, const cJSON *result, int fd, sd_bus_message **ret)
+static int make_result(const struct bus_call *c, cJSON *result, int fd, sd_bus_message **ret)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	int r = sd_bus_message_new_method_return(c->message, &reply);
+	int r = json_unfold(result) ? sd_bus_message_new_method_return(c->message, &reply)
+				    : -ENOMEM;
 
 	r = r < 0 ? r : bus_value_append(reply, result, c->call.rq.method->result, fd, NULL);
 	if (r < 0)

@@ -199,14 +199,16 @@ static bool is_full(void *userdata)
 }
 
 static int make_signal(
-	const struct bus_peer *p, const struct event *e, sd_bus_message **ret, size_t *ret_bytes)
+	const struct bus_peer *p, struct event *e, sd_bus_message **ret, size_t *ret_bytes)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = sd_bus_message_new_signal(p->o.bus, &m, BUS_PATH, BUS_NAME, "Change");
+	const cJSON *data = event_tree(e);
+	int r = data ? sd_bus_message_new_signal(p->o.bus, &m, BUS_PATH, BUS_NAME, "Change")
+		     : -ENOMEM;
 
 	r = r < 0 ? r : sd_bus_message_set_destination(m, p->name);
 	r = r < 0 ? r : sd_bus_message_append(m, "ts", (uint64_t)e->seq, topic_names[e->topic]);
-	r = r < 0 ? r : bus_value_append(m, e->data, topics[e->topic].data, -1, ret_bytes);
+	r = r < 0 ? r : bus_value_append(m, data, topics[e->topic].data, -1, ret_bytes);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(m);

@@ -4,83 +4,83 @@
 #include <string.h>
 
 #include "ipc/json-build.h"
+#include "ipc/json-text.h"
 
 cJSON *encode_user(const struct user *u)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	struct json_text t = { 0 };
 
-	if (!o || !json_add_string(o, "user_id", u->id) || !json_add_string(o, "name", u->name) ||
-		!json_add_string(o, "picture_url", u->picture_url))
-		return NULL;
-	return TAKE_PTR(o);
+	json_write_object(&t, NULL);
+	json_write_string(&t, "user_id", u->id);
+	json_write_string(&t, "name", u->name);
+	json_write_string(&t, "picture_url", u->picture_url);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
-static bool add_owner(cJSON *o, const struct attachment *a)
+static void write_attachment(struct json_text *t, const struct attachment *a, bool nested)
 {
-	if (a->message_id && !json_add_string(o, "message_id", a->message_id))
-		return false;
-	return !a->chat_id || json_add_string(o, "chat_id", a->chat_id);
-}
-
-static cJSON *attachment_object(const struct attachment *a, bool nested)
-{
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "attachment_id", a->id);
-
-	ok = ok && (nested || add_owner(o, a));
-	ok = ok && json_add_string(o, "mime", a->mime);
-	ok = ok && json_add_string(o, "name", a->name);
-	ok = ok && json_add_integer(o, "width", a->width);
-	ok = ok && json_add_integer(o, "height", a->height);
-	ok = ok && json_add_integer(o, "size", a->size);
-	ok = ok && json_add_integer(o, "progress", a->progress);
-	ok = ok && json_add_string(o, "status", attachment_status_to_string(a->status));
-	ok = ok && json_add_bool(o, "preview_ready", a->preview_stored);
-	return ok ? TAKE_PTR(o) : NULL;
+	json_write_object(t, NULL);
+	json_write_string(t, "attachment_id", a->id);
+	if (!nested && a->message_id)
+		json_write_string(t, "message_id", a->message_id);
+	if (!nested && a->chat_id)
+		json_write_string(t, "chat_id", a->chat_id);
+	json_write_string(t, "mime", a->mime);
+	json_write_string(t, "name", a->name);
+	json_write_integer(t, "width", a->width);
+	json_write_integer(t, "height", a->height);
+	json_write_integer(t, "size", a->size);
+	json_write_integer(t, "progress", a->progress);
+	json_write_string(t, "status", attachment_status_to_string(a->status));
+	json_write_bool(t, "preview_ready", a->preview_stored);
+	json_write_object_end(t);
 }
 
 cJSON *encode_attachment(const struct attachment *a)
 {
-	return attachment_object(a, false);
+	struct json_text t = { 0 };
+
+	write_attachment(&t, a, false);
+	return json_text_take(&t);
 }
 
-static bool add_error(cJSON *o, const struct message *m)
+static void write_error(struct json_text *t, const struct message *m)
 {
-	cJSON *error;
-
 	if (m->status != MESSAGE_FAILED || !m->error_title)
-		return true;
-	error = cJSON_AddObjectToObject(o, "error");
-	return error && json_add_string(error, "title", m->error_title) &&
-		json_add_string(error, "detail", m->error_detail);
+		return;
+	json_write_object(t, "error");
+	json_write_string(t, "title", m->error_title);
+	json_write_string(t, "detail", m->error_detail);
+	json_write_object_end(t);
 }
 
-static bool add_attachments(cJSON *o, const struct message *m)
+static void write_attachments(struct json_text *t, const struct message *m)
 {
-	cJSON *list = cJSON_AddArrayToObject(o, "attachments");
-
-	for (size_t i = 0; list && i < m->n_attachments; i++)
-		if (!json_append(list, attachment_object(&m->attachments[i], true)))
-			return false;
-	return list;
+	json_write_array(t, "attachments");
+	for (size_t i = 0; i < m->n_attachments; i++)
+		write_attachment(t, &m->attachments[i], true);
+	json_write_array_end(t);
 }
 
 cJSON *encode_message(const struct message *m)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "message_id", m->id);
+	struct json_text t = { 0 };
 
-	ok = ok && json_add_string(o, "chat_id", m->chat_id);
-	ok = ok && json_add_string(o, "user_id", m->user_id);
-	ok = ok && json_add_bool(o, "outgoing", m->outgoing);
-	ok = ok && json_add_string(o, "text", m->text ? m->text : "");
-	ok = ok && json_add_string(o, "status", message_status_to_string(m->status));
-	ok = ok && add_error(o, m);
-	ok = ok && json_add_integer(o, "created_at", m->created_at);
-	ok = ok && add_attachments(o, m);
+	json_write_object(&t, NULL);
+	json_write_string(&t, "message_id", m->id);
+	json_write_string(&t, "chat_id", m->chat_id);
+	json_write_string(&t, "user_id", m->user_id);
+	json_write_bool(&t, "outgoing", m->outgoing);
+	json_write_string(&t, "text", m->text ? m->text : "");
+	json_write_string(&t, "status", message_status_to_string(m->status));
+	write_error(&t, m);
+	json_write_integer(&t, "created_at", m->created_at);
+	write_attachments(&t, m);
 	if (m->seq > 0)
-		ok = ok && json_add_integer(o, "seq", m->seq);
-	return ok ? TAKE_PTR(o) : NULL;
+		json_write_integer(&t, "seq", m->seq);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
 size_t encode_message_size(const struct message *m)
@@ -97,48 +97,51 @@ size_t encode_message_size(const struct message *m)
 }
 
 /* The beginning of a text, cut between characters. */
-static bool add_snippet(cJSON *o, const char *name, const char *text)
+static void write_snippet(struct json_text *t, const char *name, const char *text)
 {
 	char snippet[ENCODE_SNIPPET_MAX + 1];
 	size_t n = ENCODE_SNIPPET_MAX;
 
-	if (!text || strlen(text) <= n)
-		return json_add_string(o, name, text);
+	if (!text || strlen(text) <= n) {
+		json_write_string(t, name, text);
+		return;
+	}
 	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
 		n--;
 	memcpy(snippet, text, n);
 	snippet[n] = '\0';
-	return json_add_string(o, name, snippet);
+	json_write_string(t, name, snippet);
 }
 
-static bool add_last_message(cJSON *o, const struct chat_info *c)
+static void write_last_message(struct json_text *t, const struct chat_info *c)
 {
-	bool none = c->last_message_at == 0;
-	bool ok = json_add_string(o, "last_message_id", c->last_message_id);
-
-	ok = ok && add_snippet(o, "last_message_text", c->last_message_text);
-	if (none)
-		return ok && json_add_string(o, "last_message_timestamp", NULL) &&
-			json_add_string(o, "last_message_status", NULL);
-	ok = ok && json_add_integer(o, "last_message_timestamp", c->last_message_at);
-	return ok &&
-		json_add_string(
-			o, "last_message_status", message_status_to_string(c->last_message_status));
+	json_write_string(t, "last_message_id", c->last_message_id);
+	write_snippet(t, "last_message_text", c->last_message_text);
+	if (c->last_message_at == 0) {
+		json_write_string(t, "last_message_timestamp", NULL);
+		json_write_string(t, "last_message_status", NULL);
+		return;
+	}
+	json_write_integer(t, "last_message_timestamp", c->last_message_at);
+	json_write_string(
+		t, "last_message_status", message_status_to_string(c->last_message_status));
 }
 
 cJSON *encode_chat_info(const struct chat_info *c)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "chat_id", c->id);
+	struct json_text t = { 0 };
 
-	ok = ok && json_add_string(o, "user_id", c->user_id);
-	ok = ok && json_add_string(o, "username", c->username);
-	ok = ok && json_add_string(o, "last_username", c->last_username);
-	ok = ok && json_add_string(o, "last_user_profile_url", c->last_user_profile_url);
-	ok = ok && add_last_message(o, c);
-	ok = ok && json_add_integer(o, "unread_count", c->unread);
-	ok = ok && json_add_bool(o, "provisional", c->provisional);
-	return ok ? TAKE_PTR(o) : NULL;
+	json_write_object(&t, NULL);
+	json_write_string(&t, "chat_id", c->id);
+	json_write_string(&t, "user_id", c->user_id);
+	json_write_string(&t, "username", c->username);
+	json_write_string(&t, "last_username", c->last_username);
+	json_write_string(&t, "last_user_profile_url", c->last_user_profile_url);
+	write_last_message(&t, c);
+	json_write_integer(&t, "unread_count", c->unread);
+	json_write_bool(&t, "provisional", c->provisional);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
 void session_status_from_lock(struct session_status *ret, const struct lock_state *lock)
@@ -152,49 +155,56 @@ void session_status_from_lock(struct session_status *ret, const struct lock_stat
 
 cJSON *encode_connection(const struct session_status *s)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "state", session_state_to_string(s->state));
+	struct json_text t = { 0 };
 
-	ok = ok && json_add_integer(o, "since", s->since);
+	json_write_object(&t, NULL);
+	json_write_string(&t, "state", session_state_to_string(s->state));
+	json_write_integer(&t, "since", s->since);
 	if (s->next_attempt_at)
-		ok = ok && json_add_integer(o, "next_attempt_at", s->next_attempt_at);
+		json_write_integer(&t, "next_attempt_at", s->next_attempt_at);
 	else
-		ok = ok && json_add_string(o, "next_attempt_at", NULL);
-	ok = ok && json_add_string(o, "last_error", s->last_error);
-	return ok ? TAKE_PTR(o) : NULL;
+		json_write_string(&t, "next_attempt_at", NULL);
+	json_write_string(&t, "last_error", s->last_error);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
 cJSON *encode_chat_open(const char *chat_id, const char *message_id, const char *token)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "chat_id", chat_id);
+	struct json_text t = { 0 };
 
-	ok = ok && json_add_string(o, "message_id", message_id);
-	ok = ok && json_add_string(o, "activation_token", token);
-	return ok ? TAKE_PTR(o) : NULL;
+	json_write_object(&t, NULL);
+	json_write_string(&t, "chat_id", chat_id);
+	json_write_string(&t, "message_id", message_id);
+	json_write_string(&t, "activation_token", token);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
 cJSON *encode_account(const char *name, const struct repository_status *s)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok = o && json_add_string(o, "name", name);
+	struct json_text t = { 0 };
 
-	ok = ok && json_add_bool(o, "signed_in", s->signed_in);
-	ok = ok && json_add_string(o, "server", s->server);
-	ok = ok && json_add_string(o, "user_id", s->user_id);
-	ok = ok && json_add_string(o, "username", s->user_name);
-	return ok ? TAKE_PTR(o) : NULL;
+	json_write_object(&t, NULL);
+	json_write_string(&t, "name", name);
+	json_write_bool(&t, "signed_in", s->signed_in);
+	json_write_string(&t, "server", s->server);
+	json_write_string(&t, "user_id", s->user_id);
+	json_write_string(&t, "username", s->user_name);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
 static cJSON *encode_reference(const char *chat_id, const char *message_id)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
+	struct json_text t = { 0 };
 
-	if (!o || !json_add_string(o, "chat_id", chat_id))
-		return NULL;
-	if (message_id && !json_add_string(o, "message_id", message_id))
-		return NULL;
-	return TAKE_PTR(o);
+	json_write_object(&t, NULL);
+	json_write_string(&t, "chat_id", chat_id);
+	if (message_id)
+		json_write_string(&t, "message_id", message_id);
+	json_write_object_end(&t);
+	return json_text_take(&t);
 }
 
 cJSON *encode_change(const struct change *c)

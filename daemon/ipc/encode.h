@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The model as the API shows it; the only place that writes these types. Results are owned, NULL
- * when memory is short.
+ * The model as the API shows it; the only place that writes these types. Results are owned, and
+ * text (json-text.h): to be printed as part of a tree; json_unfold() makes a tree of it. NULL when
+ * memory is short.
  */
 #pragma once
 

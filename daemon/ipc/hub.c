@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "ipc/encode.h"
 #include "ipc/ephemeral.h"
-#include "ipc/json-build.h"
+#include "ipc/json-text.h"
 #include "ipc/rpc.h"
 #include "ipc/topics.h"
 
@@ -51,20 +51,14 @@ struct group {
 
 struct chunk *event_line(struct event *e)
 {
-	_cleanup_(cJSON_Deletep) cJSON *params = NULL;
-	bool ok;
-
-	if (e->line)
-		return e->line;
-	params = cJSON_CreateObject();
-	if (!params || (e->seq > 0 && !json_add_integer(params, "seq", e->seq)))
-		return NULL;
-	ok = json_add_string(params, "topic", topic_names[e->topic]);
-	/* The data stays the event's. */
-	ok = ok && cJSON_AddItemReferenceToObject(params, "data", (cJSON *)(uintptr_t)e->data);
-	if (ok)
-		e->line = rpc_notification_line("change", TAKE_PTR(params));
+	if (!e->line)
+		e->line = rpc_change_line(e->seq, topic_names[e->topic], e->data);
 	return e->line;
+}
+
+const cJSON *event_tree(struct event *e)
+{
+	return json_unfold(e->data) ? e->data : NULL;
 }
 
 void subscription_clear(struct subscription *s)
@@ -174,7 +168,7 @@ static int on_row(void *userdata, const struct change *c)
 			give_row_to(g, c, &e, g->members[i]);
 	if (c->topic == CHANGE_CHAT_REMOVED)
 		follow_chat(g, c->chat_id);
-	cJSON_Delete((cJSON *)(uintptr_t)e.data);
+	cJSON_Delete(e.data);
 	chunk_unref(e.line);
 	return g->n_stopped == g->n ? -ECANCELED : 0;
 }

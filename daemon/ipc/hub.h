@@ -23,7 +23,7 @@ struct hub;
 struct event {
 	int64_t seq; /* 0: ephemeral */
 	unsigned topic;
-	const cJSON *data;
+	cJSON *data;        /* maybe text (json-text.h): event_tree is for walking it */
 	struct chunk *line; /* of event_line */
 };
 
@@ -32,6 +32,9 @@ struct event {
  * is short.
  */
 struct chunk *event_line(struct event *e);
+
+/* What is told, as a tree, made once as well; borrowed. NULL when memory is short. */
+const cJSON *event_tree(struct event *e);
 
 struct subscriber_ops {
 	/* True while nothing more can be taken; hub_schedule says when that is over. */

@@ -17,6 +17,7 @@ libchatd_ipc_la_SOURCES = \
 	daemon/ipc/hub.c daemon/ipc/hub.h \
 	daemon/ipc/ipc.c daemon/ipc/ipc.h \
 	daemon/ipc/json-build.c daemon/ipc/json-build.h \
+	daemon/ipc/json-text.c daemon/ipc/json-text.h \
 	daemon/ipc/limits.h \
 	daemon/ipc/line-call.c daemon/ipc/line-call.h \
 	daemon/ipc/line-reader.c daemon/ipc/line-reader.h \

@@ -125,13 +125,14 @@ static bool copy_id(cJSON *to, const cJSON *from, const char *name)
 static void take(void *userdata, struct event *e)
 {
 	struct wait *w = userdata;
+	const cJSON *data = event_tree(e);
 	cJSON *o = cJSON_CreateObject();
 
 	w->n++;
-	if (!json_append(w->changes, o) || !json_add_integer(o, "seq", e->seq) ||
+	if (!json_append(w->changes, o) || !data || !json_add_integer(o, "seq", e->seq) ||
 		!json_add_string(o, "topic", topic_names[e->topic]) ||
-		!copy_id(o, e->data, "chat_id") || !copy_id(o, e->data, "message_id") ||
-		!copy_id(o, e->data, "attachment_id"))
+		!copy_id(o, data, "chat_id") || !copy_id(o, data, "message_id") ||
+		!copy_id(o, data, "attachment_id"))
 		w->failed = true;
 }
 

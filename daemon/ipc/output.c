@@ -66,23 +66,6 @@ struct chunk *chunk_new(const void *data, size_t size)
 	return c;
 }
 
-struct chunk *chunk_new_line(const cJSON *value)
-{
-	_cleanup_free_ char *text = json_print(value);
-	struct chunk *c;
-	size_t n;
-
-	if (!text)
-		return NULL;
-	n = strlen(text);
-	c = chunk_alloc(n + 1);
-	if (!c)
-		return NULL;
-	memcpy(c->data, text, n);
-	c->data[n] = '\n';
-	return c;
-}
-
 void chunk_set_fd(struct chunk *c, int fd)
 {
 	struct stat st;

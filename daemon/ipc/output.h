@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json-fields.h"
+#include "base/cleanup.h"
 
 struct chunk {
 	unsigned refs;
@@ -35,9 +35,6 @@ void load_subtract(struct load *l, const struct load *part);
 
 /* Bytes with one reference; NULL when memory is short. */
 struct chunk *chunk_new(const void *data, size_t size);
-
-/* The value as one line, its newline included. */
-struct chunk *chunk_new_line(const cJSON *value);
 
 /* Adds the descriptor (taken) that travels with the chunk. */
 void chunk_set_fd(struct chunk *c, int fd);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ipc/json-build.h"
+#include "ipc/json-text.h"
 
 #define ID_NUMBER_MAX 9007199254740992.0 /* 2^53; above, a number could not be echoed exactly */
 
@@ -127,44 +128,71 @@ int rpc_open(cJSON *envelope, struct rpc_call *ret, struct rpc_error *ret_error)
 	return r;
 }
 
-/* Takes `body`. */
-static struct chunk *line(const cJSON *id, const char *member, cJSON *body)
+static struct chunk *finish(struct json_text *t)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok;
+	struct chunk *line = NULL;
 
-	if (!o) {
-		cJSON_Delete(body);
+	json_write_object_end(t);
+	if (buffer_append(&t->buffer, "\n", 1) == 0 && !t->failed)
+		line = chunk_new(buffer_bytes(&t->buffer), buffer_size(&t->buffer));
+	json_text_clear(t);
+	return line;
+}
+
+/* Takes `body`. */
+static struct chunk *reply_line(const cJSON *id, const char *member, cJSON *body)
+{
+	struct json_text t = { 0 };
+
+	if (!body)
 		return NULL;
-	}
-	ok = json_add_string(o, "jsonrpc", "2.0");
-	ok = ok && json_add_item(o, "id", id ? cJSON_Duplicate(id, true) : cJSON_CreateNull());
-	if (!json_add_item(o, member, body) || !ok)
-		return NULL;
-	return chunk_new_line(o);
+	json_write_object(&t, NULL);
+	json_write_string(&t, "jsonrpc", "2.0");
+	json_write_tree(&t, "id", id);
+	json_write_tree(&t, member, body);
+	cJSON_Delete(body);
+	return finish(&t);
 }
 
 struct chunk *rpc_result_line(const cJSON *id, cJSON *result)
 {
-	return line(id, "result", result);
+	return reply_line(id, "result", result);
 }
 
 struct chunk *rpc_error_line(const cJSON *id, const struct rpc_error *e)
 {
-	return line(id, "error", rpc_error_to_json(e));
+	return reply_line(id, "error", rpc_error_to_json(e));
+}
+
+static void begin_notification(struct json_text *t, const char *method)
+{
+	json_write_object(t, NULL);
+	json_write_string(t, "jsonrpc", "2.0");
+	json_write_string(t, "method", method);
 }
 
 struct chunk *rpc_notification_line(const char *method, cJSON *params)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
-	bool ok;
+	struct json_text t = { 0 };
 
-	if (!o) {
-		cJSON_Delete(params);
+	if (!params)
 		return NULL;
-	}
-	ok = json_add_string(o, "jsonrpc", "2.0") && json_add_string(o, "method", method);
-	if (!json_add_item(o, "params", params) || !ok)
-		return NULL;
-	return chunk_new_line(o);
+	begin_notification(&t, method);
+	json_write_tree(&t, "params", params);
+	cJSON_Delete(params);
+	return finish(&t);
+}
+
+struct chunk *rpc_change_line(int64_t seq, const char *topic, const cJSON *data)
+{
+	struct json_text t = { 0 };
+
+	begin_notification(&t, "change");
+	json_write_object(&t, "params");
+	if (seq > 0)
+		json_write_integer(&t, "seq", seq);
+	json_write_string(&t, "topic", topic);
+	json_write_tree(&t, "data", data);
+	json_write_object_end(&t);
+	return finish(&t);
 }

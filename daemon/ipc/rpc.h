@@ -45,5 +45,8 @@ int rpc_open(cJSON *envelope, struct rpc_call *ret, struct rpc_error *ret_error)
 struct chunk *rpc_result_line(const cJSON *id, cJSON *result);
 struct chunk *rpc_error_line(const cJSON *id, const struct rpc_error *e);
 
-/* A notification as a line; takes `params`. */
+/* A notification as a line; takes `params`. NULL when memory is short. */
 struct chunk *rpc_notification_line(const char *method, cJSON *params);
+
+/* The notification of a change. `seq`: 0 for what is ephemeral. `data` is borrowed. */
+struct chunk *rpc_change_line(int64_t seq, const char *topic, const cJSON *data);

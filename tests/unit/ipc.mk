@@ -8,7 +8,8 @@ unit_tests += \
 	tests/unit/test-ipc-methods \
 	tests/unit/test-ipc-peer \
 	tests/unit/test-ipc-rpc \
-	tests/unit/test-ipc-server
+	tests/unit/test-ipc-server \
+	tests/unit/test-json-text
 
 ipc_test_fakes = tests/unit/test-ipc-fakes.c tests/unit/test-ipc-fakes-unsent.c tests/unit/test-ipc-fakes.h
 ipc_test_libs = libchatd-ipc.la libchatd-model.la libchatd-base.la $(CMOCKA_LIBS)
@@ -31,3 +32,5 @@ tests_unit_test_ipc_rpc_SOURCES = tests/unit/test-ipc-rpc.c $(ipc_test_fakes)
 tests_unit_test_ipc_rpc_LDADD = $(ipc_test_libs)
 tests_unit_test_ipc_server_SOURCES = tests/unit/test-ipc-server.c $(ipc_test_fakes)
 tests_unit_test_ipc_server_LDADD = $(ipc_test_libs)
+tests_unit_test_json_text_SOURCES = tests/unit/test-json-text.c $(ipc_test_fakes)
+tests_unit_test_json_text_LDADD = $(ipc_test_libs)

@@ -73,7 +73,7 @@ static void take(void *userdata, struct event *e)
 	l->line = chunk_ref(line);
 	if (used < sizeof(l->told) - 100)
 		snprintf(l->told + used, sizeof(l->told) - used, "%" PRId64 ":%s:%s ", e->seq,
-			topic_names[e->topic], id_of(e->data));
+			topic_names[e->topic], id_of(event_tree(e)));
 }
 
 static void on_flush(void *userdata)

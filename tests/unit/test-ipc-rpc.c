@@ -12,6 +12,7 @@
 
 #include "ipc/discover.h"
 #include "ipc/encode.h"
+#include "ipc/json-text.h"
 #include "ipc/hello.h"
 #include "ipc/method.h"
 #include "ipc/names.h"
@@ -186,6 +187,14 @@ static char *text(const char *s)
 	return (char *)(uintptr_t)s;
 }
 
+/* What is encoded, as a tree. */
+static cJSON *unfolded(cJSON *encoded)
+{
+	assert_non_null(encoded);
+	assert_true(json_unfold(encoded));
+	return encoded;
+}
+
 static void the_model_is_encoded_as_described(void **state)
 {
 	struct attachment photos[2] = {
@@ -207,7 +216,7 @@ static void the_model_is_encoded_as_described(void **state)
 	cJSON *o;
 	char *s;
 
-	o = encode_message(&m);
+	o = unfolded(encode_message(&m));
 	test_conforms(&schema_message, o);
 	s = cJSON_PrintUnformatted(o);
 	assert_true(strlen(s) <= encode_message_size(&m));
@@ -217,26 +226,26 @@ static void the_model_is_encoded_as_described(void **state)
 	m = (struct message){
 		.id = text("m1"), .chat_id = text("c1"), .user_id = text("u1"), .seq = 3
 	};
-	o = encode_message(&m);
+	o = unfolded(encode_message(&m));
 	test_conforms(&schema_message, o);
 	assert_null(cJSON_GetObjectItem(o, "error"));
 	assert_int_equal(cJSON_GetObjectItem(o, "seq")->valueint, 3);
 	cJSON_Delete(o);
 
-	o = encode_chat_info(&empty);
+	o = unfolded(encode_chat_info(&empty));
 	test_conforms(&schema_chat_info, o);
 	assert_true(cJSON_IsNull(cJSON_GetObjectItem(o, "last_message_status")));
 	cJSON_Delete(o);
 
-	o = encode_attachment(&photos[1]);
+	o = unfolded(encode_attachment(&photos[1]));
 	test_conforms(&schema_attachment, o);
 	assert_string_equal(cJSON_GetObjectItem(o, "message_id")->valuestring, "m1");
 	cJSON_Delete(o);
 
-	o = encode_account("default", &status);
+	o = unfolded(encode_account("default", &status));
 	test_conforms(&schema_account, o);
 	cJSON_Delete(o);
-	o = encode_connection(&status.connection);
+	o = unfolded(encode_connection(&status.connection));
 	test_conforms(&schema_connection, o);
 	cJSON_Delete(o);
 }
@@ -255,7 +264,7 @@ static void a_snippet_ends_between_characters(void **state)
 		memset(long_text, 'x', shift);
 		for (size_t i = 0; i < 100; i++)
 			memcpy(long_text + shift + 4 * i, "\xf0\x9f\x98\x80", 5);
-		o = encode_chat_info(&c);
+		o = unfolded(encode_chat_info(&c));
 		got = cJSON_GetObjectItem(o, "last_message_text")->valuestring;
 		assert_true(utf8_is_valid(got, strlen(got)));
 		assert_in_range(strlen(got), ENCODE_SNIPPET_MAX - 3, ENCODE_SNIPPET_MAX);
@@ -277,7 +286,7 @@ static void changes_carry_the_type_of_their_topic(void **state)
 			.message = &m,
 			.chat = &chat,
 			.attachment = &a };
-		cJSON *o = encode_change(&c);
+		cJSON *o = unfolded(encode_change(&c));
 
 		test_conforms(topics[t].data, o);
 		cJSON_Delete(o);
