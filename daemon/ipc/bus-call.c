@@ -164,9 +164,9 @@ int bus_call_start(struct call_queue *q, sd_bus_message *m)
 		sd_bus_message_get_interface(m), sd_bus_message_get_member(m), &error);
 	if (!method)
 		return bus_reply_error(m, &error);
-	if (q->n >= CLIENT_REQUESTS_MAX) {
+	if (q->n >= BUS_REQUESTS_MAX) {
 		rpc_error_set(&error, CHAT_ERROR_BUSY, "%u requests are in flight already",
-			CLIENT_REQUESTS_MAX);
+			BUS_REQUESTS_MAX);
 		return bus_reply_error(m, &error);
 	}
 	if ((method->flags & METHOD_SENDS_FD) && bus_peer_is_laden((struct bus_peer *)q)) {

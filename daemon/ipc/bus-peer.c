@@ -132,11 +132,11 @@ void bus_peer_take(struct bus_peer *p, sd_bus_message *m)
 		return;
 	if (p->state != BUS_PEER_ASKED) {
 		hand_on(p, m);
-	} else if (p->n_waiting < CLIENT_REQUESTS_MAX) {
+	} else if (p->n_waiting < BUS_REQUESTS_MAX) {
 		p->waiting[p->n_waiting++] = sd_bus_message_ref(m);
 	} else {
-		rpc_error_set(&e, CHAT_ERROR_BUSY, "%u requests are in flight already",
-			CLIENT_REQUESTS_MAX);
+		rpc_error_set(
+			&e, CHAT_ERROR_BUSY, "%u requests are in flight already", BUS_REQUESTS_MAX);
 		bus_reply_error(m, &e);
 	}
 }

@@ -50,7 +50,7 @@ struct bus_peer {
 	char *name;
 	enum bus_peer_state state;
 	sd_bus_slot *gone_slot, *user_slot, *ping_slot;
-	sd_bus_message *waiting[CLIENT_REQUESTS_MAX]; /* for its admission */
+	sd_bus_message *waiting[BUS_REQUESTS_MAX]; /* for its admission */
 	unsigned n_waiting;
 	struct load unread; /* bytes of changes; descriptors of answers */
 	struct load pinged; /* of these, what came before the ping that is under way */

@@ -17,8 +17,20 @@
 /* Chats that a subscription can be narrowed down to. */
 #define SUBSCRIPTION_CHATS_MAX 64
 
-/* Requests of a client between their arrival and their answer. */
-#define CLIENT_REQUESTS_MAX 64
+/*
+ * Requests of a connection between their arrival and their answer, and the bytes of their lines
+ * with which no further one is begun. Those that write share a commit.
+ */
+#define CLIENT_REQUESTS_MAX 256
+#define CLIENT_REQUEST_BYTES_MAX (4u << 20)
+
+/*
+ * For so long, in microseconds, one connection's requests are begun before others get their turn.
+ */
+#define CLIENT_TURN_US 10000
+
+/* The same on the bus, where one more is refused. */
+#define BUS_REQUESTS_MAX 64
 
 /* Descriptors that requests in flight may hold. */
 #define CLIENT_FDS_MAX 64

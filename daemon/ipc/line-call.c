@@ -19,13 +19,15 @@
 struct line_call {
 	struct call call; /* first */
 	struct batch *batch;
-	cJSON *id; /* NULL: a notification */
+	cJSON *id;   /* NULL: a notification */
+	size_t size; /* of the line that it came in; 0 in a batch */
 	struct chunk *line;
 };
 
 struct batch {
 	cJSON *entries; /* not started yet */
 	struct fd_list *fds;
+	size_t size; /* of its line */
 	unsigned unfinished;
 	size_t bytes; /* of the answers so far */
 	struct buffer text;
@@ -44,6 +46,8 @@ static void on_free(struct call *call)
 {
 	struct line_call *c = (struct line_call *)call;
 
+	if (call->queue)
+		queue_of(c)->request_bytes -= c->size;
 	cJSON_Delete(c->id);
 	chunk_unref(c->line);
 	free(c);
@@ -53,6 +57,7 @@ static void batch_free(struct line_queue *q, struct batch *b)
 {
 	TAILQ_REMOVE(&q->batches, b, entry);
 	q->batch_bytes -= buffer_size(&b->text);
+	q->request_bytes -= b->size;
 	q->n_withholding -= b->withholds;
 	if (b->withholds && q->n_withholding == 0)
 		hub_schedule(q->calls.api->hub);
@@ -188,7 +193,9 @@ static const struct call_ops call_ops = {
 	.free = on_free,
 };
 
-static struct line_call *begin(struct line_queue *q, struct batch *b, struct fd_list *fds)
+/* `size`: of a line with this request alone. */
+static struct line_call *begin(
+	struct line_queue *q, struct batch *b, size_t size, struct fd_list *fds)
 {
 	struct line_call *c = calloc(1, sizeof(*c));
 
@@ -197,6 +204,8 @@ static struct line_call *begin(struct line_queue *q, struct batch *b, struct fd_
 		return NULL;
 	}
 	c->batch = b;
+	c->size = size;
+	q->request_bytes += size;
 	if (b)
 		b->unfinished++;
 	call_queue_enter(&q->calls, &c->call, fds);
@@ -220,9 +229,10 @@ static int check_batch(const struct line_call *c, struct rpc_error *e)
 }
 
 /* Starts one request; `envelope` is borrowed and robbed of its parts. */
-static void start(struct line_queue *q, cJSON *envelope, struct batch *b, struct fd_list *fds)
+static void start(
+	struct line_queue *q, cJSON *envelope, struct batch *b, size_t size, struct fd_list *fds)
 {
-	struct line_call *c = begin(q, b, fds);
+	struct line_call *c = begin(q, b, size, fds);
 	struct rpc_call call;
 	struct rpc_error error;
 	int r;
@@ -245,7 +255,7 @@ static void start(struct line_queue *q, cJSON *envelope, struct batch *b, struct
 /* Answers something that is not even a request. */
 static void answer_null(struct line_queue *q, const struct rpc_error *e)
 {
-	struct line_call *c = begin(q, NULL, NULL);
+	struct line_call *c = begin(q, NULL, 0, NULL);
 
 	if (!c)
 		return;
@@ -253,7 +263,7 @@ static void answer_null(struct line_queue *q, const struct rpc_error *e)
 	call_queue_fail(&c->call, e);
 }
 
-static void start_batch(struct line_queue *q, cJSON *entries, struct fd_list *fds)
+static void start_batch(struct line_queue *q, cJSON *entries, size_t size, struct fd_list *fds)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 
@@ -263,6 +273,8 @@ static void start_batch(struct line_queue *q, cJSON *entries, struct fd_list *fd
 		return;
 	}
 	b->entries = entries;
+	b->size = size;
+	q->request_bytes += size;
 	b->fds = fds ? fd_list_ref(fds) : NULL;
 	TAILQ_INSERT_TAIL(&q->batches, b, entry);
 	q->starting = b;
@@ -290,7 +302,7 @@ void line_queue_next_of_batch(struct line_queue *q)
 	_cleanup_(cJSON_Deletep) cJSON *envelope = cJSON_DetachItemFromArray(b->entries, 0);
 
 	if (envelope) {
-		start(q, envelope, b, b->fds);
+		start(q, envelope, b, 0, b->fds);
 		return;
 	}
 	q->starting = NULL;
@@ -311,11 +323,11 @@ void line_queue_add(struct line_queue *q, struct line *line)
 	if (r < 0)
 		answer_null(q, &error);
 	else if (!cJSON_IsArray(value))
-		start(q, value, NULL, fds);
+		start(q, value, NULL, line->len, fds);
 	else if (!check_batch_size(cJSON_GetArraySize(value), &error))
 		answer_null(q, &error);
 	else
-		start_batch(q, TAKE_PTR(value), fds);
+		start_batch(q, TAKE_PTR(value), line->len, fds);
 }
 
 void line_queue_too_long(struct line_queue *q)

@@ -22,6 +22,7 @@ struct line_queue {
 	struct peer *peer;
 	struct batch_list batches; /* not answered yet */
 	struct batch *starting;    /* whose requests have not all been started; borrowed */
+	size_t request_bytes;      /* of lines that are not answered yet */
 	struct load finished;      /* of answers that wait for the commit */
 	size_t batch_bytes;        /* of answers that wait for the rest of their batch */
 	unsigned n_withholding;    /* batches that hold answers to changes */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "ipc/hello.h"
 #include "ipc/limits.h"
@@ -51,7 +52,8 @@ static void update_choked(struct peer *p)
 static bool may_start(struct peer *p)
 {
 	update_choked(p);
-	return !p->dead && !p->choked && p->lines.calls.n < CLIENT_REQUESTS_MAX;
+	return !p->dead && !p->choked && p->lines.calls.n < CLIENT_REQUESTS_MAX &&
+		p->lines.request_bytes < CLIENT_REQUEST_BYTES_MAX;
 }
 
 /* Nothing is to be written, and nothing goes on before the peer has read what it was given. */
@@ -134,9 +136,14 @@ static bool start_one(struct peer *p)
 static void proceed(void *userdata)
 {
 	struct peer *p = userdata;
+	uint64_t end = clock_monotonic_us() + CLIENT_TURN_US;
 
-	while (may_start(p) && start_one(p))
-		;
+	while (may_start(p) && start_one(p)) {
+		if (clock_monotonic_us() < end)
+			continue;
+		peer_proceed_later(p);
+		break;
+	}
 	update_events(p);
 	if (is_finished(p))
 		peer_close(p);

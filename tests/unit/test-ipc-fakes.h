@@ -20,7 +20,7 @@
 #include "store/store.h"
 
 #define FAKE_ROWS_MAX 20000
-#define FAKE_PENDING_MAX 128
+#define FAKE_PENDING_MAX 320
 
 /* A change: a message of that chat, or another topic's row. */
 struct fake_row {

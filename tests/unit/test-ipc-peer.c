@@ -323,6 +323,34 @@ static void more_in_flight_than_allowed_waits(void **state)
 		assert_int_equal(read_code("1"), 0);
 }
 
+static void large_requests_in_flight_are_fewer(void **state)
+{
+	static const char text[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"users.get\",\"params\":"
+		"{\"user_id\":\"ana\"}}";
+	static char line[CLIENT_REQUEST_BYTES_MAX / 64 + 1];
+	unsigned waiting = 2;
+
+	fake.asynchronous = true;
+	snprintf(line, sizeof(line), "%-*s", (int)sizeof(line) - 1, text);
+	for (unsigned i = 0; i < 64 + waiting; i++) {
+		test_client_line(&c, line);
+		fake_settle();
+	}
+	assert_int_equal(fake.n_pending, 64);
+	assert_int_equal(c.peer->lines.request_bytes, CLIENT_REQUEST_BYTES_MAX);
+	fake_answer(NULL);
+	fake_settle();
+	assert_int_equal(fake.n_pending, 64);
+	while (fake.n_pending > 0) {
+		fake_answer(NULL);
+		fake_settle();
+	}
+	for (unsigned i = 0; i < 64 + waiting; i++)
+		assert_int_equal(read_code("1"), 0);
+	assert_int_equal(c.peer->lines.request_bytes, 0);
+}
+
 static int commit_fails_with(int error, const char *method, const char *params)
 {
 	send_text("1", "m1");
@@ -756,6 +784,7 @@ int main(void)
 		test(what_waits_for_the_network_is_overtaken),
 		test(messages_are_sent_in_the_order_of_their_requests),
 		test(more_in_flight_than_allowed_waits),
+		test(large_requests_in_flight_are_fewer),
 		test(a_failed_commit_turns_answers_into_errors),
 		test(a_failed_commit_leaves_the_subscription_as_it_was),
 		test(the_answer_comes_before_the_change),
