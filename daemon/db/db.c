@@ -451,6 +451,8 @@ int db_open(const struct db_options *o, struct db **ret)
 
 	if (!db || !(db->path = strdup(o->path)))
 		return -ENOMEM;
+	/* Nobody asks how much memory it has, which takes a lock at every piece. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no effect but before the first database */
 	if (!in_memory)
 		r = make_private(o->path);
 	if (r < 0)
