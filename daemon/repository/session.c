@@ -200,16 +200,10 @@ static void on_closed(void *userdata, const struct problem *p)
  * one that a peer's message made, the server is asked what has been read: it may have been here
  * before.
  */
-static int ensure_chat(struct repository *r, const struct message *m, bool *ret_made)
+static int make_chat(struct repository *r, const struct message *m)
 {
-	char known[ID_SIZE];
-	int e = store_chat_id(r->store, m->chat_id, known);
-
-	if (e != -ENOENT)
-		return e;
 	if (m->outgoing)
 		return -ENOENT;
-	*ret_made = true;
 	return store_chat_put(r->store,
 		&(struct chat){
 			.id = m->chat_id,
@@ -220,11 +214,12 @@ static int ensure_chat(struct repository *r, const struct message *m, bool *ret_
 }
 
 static int take_message(struct repository *r, struct message *m, const struct user *author,
-	struct store_put *ret, bool *ret_made)
+	bool is_known, struct store_put *ret)
 {
 	int e = author && author->name ? store_user_put(r->store, author) : 0;
 
-	e = e < 0 ? e : ensure_chat(r, m, ret_made);
+	if (e == 0 && !is_known)
+		e = make_chat(r, m);
 	if (e < 0)
 		return e;
 	transfers_plan(r, m, true);
@@ -235,14 +230,23 @@ static void on_message(void *userdata, struct message *m, const struct user *aut
 {
 	struct repository *r = userdata;
 	struct store_put put = { 0 };
-	bool made = false;
-	int e = store_begin(r->store);
+	char known[ID_SIZE];
+	int e = store_chat_id(r->store, m->chat_id, known);
+	bool is_known = e == 0;
+	/*
+	 * A plain message fails before anything but its author's name is written, or with it the
+	 * turn.
+	 */
+	bool in_parts = !is_known || m->n_attachments > 0;
 
+	if (e == 0 || e == -ENOENT)
+		e = in_parts ? store_begin(r->store) : 0;
 	if (e == 0) {
-		e = take_message(r, m, author, &put, &made);
-		store_end(r->store, e < 0);
+		e = take_message(r, m, author, is_known, &put);
+		if (in_parts)
+			store_end(r->store, e < 0);
 	}
-	if (e == -ENOENT || (e == 0 && made))
+	if (e == -ENOENT || (e == 0 && !is_known))
 		catchup_list_again(r);
 	else if (e < 0)
 		sync_restart(r, "a message could not be stored");

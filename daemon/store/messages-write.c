@@ -123,13 +123,16 @@ static int64_t end_of_run(struct store *s, int64_t chat, int64_t from)
 		"ii", chat, from);
 }
 
-/* What arrived one by one extends the run when it touches it; else it waits above a gap. */
-static void extend_by_arrivals(struct store *s, struct run *run, int64_t first)
+/*
+ * What arrived one by one extends the run when it touches it; else it waits above a gap. `placed`:
+ * a message was put at `first` just now, nearly always behind the last, which needs no look.
+ */
+static void extend_by_arrivals(struct store *s, struct run *run, int64_t first, bool placed)
 {
-	if (run->last_seq == 0) {
+	if (run->last_seq == 0)
 		run->floor_seq = first;
+	if (run->last_seq == 0 || (placed && run->last_seq + 1 == first))
 		run->last_seq = first;
-	}
 	if (run->server_seq > run->last_seq)
 		run->last_seq = end_of_run(s, run->chat, run->last_seq);
 }
@@ -186,7 +189,7 @@ int store_messages_put(struct store *s, const char *chat_id, const struct messag
 	if (run)
 		recount = extend_by_run(s, &state, m[0].seq, m[n - 1].seq);
 	else
-		extend_by_arrivals(s, &state, m[0].seq);
+		extend_by_arrivals(s, &state, m[0].seq, n == 1 && added == 1);
 	r = save_run(s, &state, recount);
 	if (r < 0)
 		return r;
@@ -238,7 +241,7 @@ int store_message_accept(struct store *s, const char *message_id, int64_t seq, i
 	r = accept_row(s, &run, message_id, seq, created_at);
 	if (r < 0)
 		return r;
-	extend_by_arrivals(s, &run, seq);
+	extend_by_arrivals(s, &run, seq, true);
 	return save_run(s, &run, false);
 }
 
