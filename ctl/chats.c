@@ -117,6 +117,22 @@ int verb_chats(struct ctl *ctl, int argc, char **argv)
 	return r;
 }
 
+int verb_chat_delete(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_(target_clear) struct target target = { 0 };
+	int r = resolve_chat(ctl, argv[0], false, &target);
+
+	if (r != CTL_OK)
+		return r;
+	if (ctl->options.timeout_ms >= 0)
+		chat_client_set_timeout(ctl->client, (int)ctl->options.timeout_ms);
+	if (chat_client_delete_chat(ctl->client, target.info->chat_id) < 0)
+		return ctl_fail(ctl);
+	if (ctl_is_json(ctl))
+		ctl_print_json(ctl, strdup("{}"));
+	return CTL_OK;
+}
+
 /* The newest message that somebody else wrote, which is what can be read. An exit code. */
 static int find_newest_incoming(struct ctl *ctl, const char *chat_id, char **ret)
 {

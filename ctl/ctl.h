@@ -53,6 +53,8 @@ struct ctl_options {
 	bool preview, force;
 	const char *consumer, *exec;
 	bool recovery;
+	bool yes;
+	bool to_default;
 };
 
 struct ctl {
@@ -75,7 +77,9 @@ struct verb {
 
 int verb_status(struct ctl *ctl, int argc, char **argv);
 int verb_login(struct ctl *ctl, int argc, char **argv);
+int verb_logout(struct ctl *ctl, int argc, char **argv);
 int verb_chats(struct ctl *ctl, int argc, char **argv);
+int verb_chat_delete(struct ctl *ctl, int argc, char **argv);
 int verb_messages(struct ctl *ctl, int argc, char **argv);
 int verb_send(struct ctl *ctl, int argc, char **argv);
 int verb_read(struct ctl *ctl, int argc, char **argv);

@@ -14,6 +14,7 @@ libchatctl_la_SOURCES = \
 	ctl/history.c ctl/history.h \
 	ctl/key.c \
 	ctl/login.c \
+	ctl/logout.c \
 	ctl/messages.c ctl/messages.h \
 	ctl/options.c ctl/options.h \
 	ctl/outbox.c \

@@ -18,6 +18,11 @@ static const struct verb verbs[] = {
 		"Asks for the password without showing it; reads it from standard input when\n"
 		"that is not a terminal. SERVER is a URL.",
 		"t", 2, 2, verb_login },
+	{ "logout", "", "sign out and remove what is stored here",
+		"Messages and photos go, also those that are not sent yet; the server keeps what\n"
+		"it has. Settings, the names of consumers and the key stay. Asks first; says what\n"
+		"would be lost and changes nothing when standard input is not a terminal.",
+		"yt", 0, 0, verb_logout },
 	{ "unlock", "", "open a locked account",
 		"Asks for the passphrase where one is needed, without showing it; reads it from\n"
 		"standard input when that is not a terminal. Where the key is in the desktop's\n"
@@ -40,6 +45,9 @@ static const struct verb verbs[] = {
 		"It opens the account (chatctl unlock --recovery) when the passphrase or keyring\n"
 		"is lost, and takes the place of an earlier one.",
 		"", 0, 0, verb_key_recovery },
+	{ "chat delete", "CHAT", "take a chat off the list, on all your devices",
+		"It comes back with the next message from either side.", "t", 1, 1,
+		verb_chat_delete },
 	{ "chats", "", "the chats, newest first", NULL, "ni", 0, 0, verb_chats },
 	{ "messages", "CHAT", "the messages of a chat, oldest first", NULL, "nbei", 1, 1,
 		verb_messages },
@@ -102,7 +110,7 @@ static const struct verb verbs[] = {
 		"iTerm2), else in coloured characters. Shows the preview while the photo itself\n"
 		"is not here; 'photo get' fetches it.",
 		"pt", 1, 1, verb_photo_show },
-	{ "settings", "[SETTING [VALUE]]", "show the settings, or change one", NULL, "", 0, 2,
+	{ "settings", "[SETTING [VALUE]]", "show the settings, or change one", NULL, "d", 0, 2,
 		verb_settings },
 	{ "storage stats", "", "what holds how much of the disk", NULL, "", 0, 0,
 		verb_storage_stats },

@@ -33,6 +33,8 @@ enum {
 	CONSUMER = 'C',
 	EXEC = 'x',
 	RECOVERY = 'k',
+	YES = 'y',
+	DEFAULT = 'd',
 };
 
 static const struct option_info option_infos[] = {
@@ -61,6 +63,8 @@ static const struct option_info option_infos[] = {
 	{ PREVIEW, false, "preview", no_argument, "", "the small version" },
 	{ FORCE, true, "force", no_argument, "", "replace a file that exists" },
 	{ RECOVERY, false, "recovery", no_argument, "", "by the recovery key" },
+	{ YES, true, "yes", no_argument, "", "do not ask" },
+	{ DEFAULT, false, "default", no_argument, "", "back to the default" },
 };
 
 static const char global_letters[] = { ACCOUNT, SOCKET, JSON, HELP, VERSION, '\0' };
@@ -198,6 +202,12 @@ static int take(struct ctl_options *o, int letter, const char *value)
 		break;
 	case RECOVERY:
 		o->recovery = true;
+		break;
+	case YES:
+		o->yes = true;
+		break;
+	case DEFAULT:
+		o->to_default = true;
 		break;
 	default:
 		return -1; /* getopt has complained */

@@ -52,17 +52,21 @@ static int print_all(struct ctl *ctl)
 int verb_settings(struct ctl *ctl, int argc, char **argv)
 {
 	struct chat_setting *setting;
+	bool changes = argc > 1 || ctl->options.to_default;
 	int r;
 
+	if (ctl->options.to_default && argc != 1)
+		return ctl_say(ctl, CTL_USAGE, "--default goes with one setting and no value");
 	if (argc == 0)
 		return print_all(ctl);
-	if (argc > 1)
-		r = chat_client_set_setting(ctl->client, argv[0], argv[1], &setting);
+	if (changes)
+		r = chat_client_set_setting(
+			ctl->client, argv[0], argc > 1 ? argv[1] : NULL, &setting);
 	else
 		r = chat_client_get_setting(ctl->client, argv[0], &setting);
 	if (r < 0)
 		return ctl_fail(ctl);
-	print_setting(ctl, setting, argc < 2);
+	print_setting(ctl, setting, !changes);
 	chat_setting_free(setting);
 	return CTL_OK;
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "manager-internal.h"
+#include "store/write.h"
 
 /* The key does not fit, as far as can be told: locked, and nothing was changed. */
 static int open_or_lock(struct manager *m)
@@ -119,6 +121,71 @@ static void lock(void *userdata, repository_done_fn fn, void *fn_userdata)
 	event_loop_defer(m->loop, &m->lock_later);
 }
 
+/* Opens what is there now, and goes on as after an unlock. */
+static int reopen(struct manager *m, const char *what)
+{
+	int r = open_or_lock(m);
+
+	if (r < 0) {
+		keys_forget(m->keys);
+		manager_close_account(m, keys_explain(m->keys));
+		log_error("%s: %s", what, manager_explain(m, r));
+	} else if (m->store) {
+		manager_start_account(m);
+	}
+	return r;
+}
+
+/* Signed out whatever the server says: only what is here counts. */
+static void on_logout_later(void *userdata)
+{
+	static const char what[] = "the account cannot be signed out";
+	const struct lock_state signed_out = {
+		.locked = true,
+		.reason = LOCK_ASKED,
+		.since = clock_wall_ms(),
+		.detail = "the account was signed out meanwhile",
+	};
+	struct manager *m = userdata;
+	struct failure failure;
+	int r;
+
+	r = barrier_commit(m->barrier);
+	r = r < 0 ? r : store_make_successor(m->store, m->config.data_dir);
+	manager_close_account(m, &signed_out);
+	r = r < 0 ? r : store_install_successor(m->config.data_dir);
+	if (r < 0)
+		log_error("%s: %s", what, strerror(-r));
+	else
+		log_info("signed out, and what was stored is removed");
+	if (reopen(m, what) < 0 && r == 0)
+		r = -EIO;
+	if (r < 0)
+		failure_set(&failure, r == -ENOSPC ? FAILURE_STORAGE_FULL : FAILURE_STORAGE_ERROR,
+			"%s: %s", what, strerror(-r));
+	finish(m, r < 0 ? &failure : NULL);
+}
+
+static void on_left(void *userdata, const struct failure *f)
+{
+	struct manager *m = userdata;
+
+	if (f) {
+		finish(m, f);
+		return;
+	}
+	m->lock_later = (struct loop_deferred){ .fn = on_logout_later, .userdata = m };
+	event_loop_defer(m->loop, &m->lock_later);
+}
+
+static void log_out(void *userdata, repository_done_fn fn, void *fn_userdata)
+{
+	struct manager *m = userdata;
+
+	if (begin(m, fn, fn_userdata))
+		account_take_leave(m->repository, on_left, m);
+}
+
 static void on_moved(void *userdata, const struct failure *f)
 {
 	struct manager *m = userdata;
@@ -209,6 +276,7 @@ int manager_unlock_at_start(struct manager *m)
 const struct ipc_account_ops manager_account_ops = {
 	.unlock = unlock,
 	.lock = lock,
+	.log_out = log_out,
 	.move_key = move_key,
 	.copy_key = copy_key,
 	.make_recovery_key = make_recovery_key,

@@ -526,6 +526,14 @@ int chat_client_login_async(struct chat_client *client, const char *server, cons
 	const char *password, chat_account_fn callback, void *userdata);
 
 /*
+ * Signs out and removes what is stored of the account, unsent messages too. `confirm` false:
+ * nothing is changed, and the error -EEXIST says what would be lost.
+ */
+int chat_client_logout(struct chat_client *client, bool confirm);
+int chat_client_logout_async(
+	struct chat_client *client, bool confirm, chat_done_fn callback, void *userdata);
+
+/*
  * Opens a locked account: by its passphrase, by its recovery key, or, with both NULL, by asking
  * again where the key comes from (the desktop's keyring may then open a window). No effect when it
  * is open. -EPERM: it is not the right one; -ENOKEY: one is needed.
@@ -582,6 +590,14 @@ int chat_client_create_chat(
 	struct chat_client *client, const char *user_id, struct chat_info **ret);
 int chat_client_create_chat_async(
 	struct chat_client *client, const char *user_id, chat_info_fn callback, void *userdata);
+
+/*
+ * Takes a chat off the list, on all the user's devices. -EEXIST: messages in it are still to be
+ * sent; -ENETDOWN: the server is not reachable.
+ */
+int chat_client_delete_chat(struct chat_client *client, const char *chat_id);
+int chat_client_delete_chat_async(
+	struct chat_client *client, const char *chat_id, chat_done_fn callback, void *userdata);
 
 /*
  * That chat is on screen (NULL: none any more): no notification is shown of what comes in it. It

@@ -47,6 +47,27 @@ int chat_client_login_async(struct chat_client *c, const char *server, const cha
 	return START(c, login_options(server, user_id, password), account, callback, userdata);
 }
 
+static struct request_options logout_options(bool confirm)
+{
+	struct request_options o =
+		method_options("account.logout", RESULT_DONE, NULL, NULL, NULL, NULL);
+
+	o.repeatable = false;
+	method_add_bool(&o.params, "confirm", confirm);
+	return o;
+}
+
+int chat_client_logout(struct chat_client *c, bool confirm)
+{
+	return method_call(c, logout_options(confirm), NULL);
+}
+
+int chat_client_logout_async(
+	struct chat_client *c, bool confirm, chat_done_fn callback, void *userdata)
+{
+	return START(c, logout_options(confirm), done, callback, userdata);
+}
+
 /* Of the two ways in at most one. */
 static struct request_options unlock_options(const char *passphrase, const char *recovery_key)
 {

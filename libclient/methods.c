@@ -23,6 +23,14 @@ void method_add_number(cJSON **object, const char *name, int64_t value)
 	*object = NULL;
 }
 
+void method_add_bool(cJSON **object, const char *name, bool value)
+{
+	if (!*object || cJSON_AddBoolToObject(*object, name, value))
+		return;
+	cJSON_Delete(*object);
+	*object = NULL;
+}
+
 static void add_limit(cJSON **object, unsigned limit)
 {
 	if (limit > 0)
@@ -129,6 +137,31 @@ int chat_client_create_chat_async(
 	if (!user_id)
 		return method_invalid(c, "a user is needed");
 	return START(c, create_chat_options(user_id), info, callback, userdata);
+}
+
+/* Not repeated: the chat may have come back meanwhile. */
+static struct request_options delete_chat_options(const char *chat_id)
+{
+	struct request_options o =
+		method_options("chats.delete", RESULT_DONE, "chat_id", chat_id, NULL, NULL);
+
+	o.repeatable = false;
+	return o;
+}
+
+int chat_client_delete_chat(struct chat_client *c, const char *chat_id)
+{
+	if (!chat_id)
+		return method_invalid(c, "a chat is needed");
+	return method_call(c, delete_chat_options(chat_id), NULL);
+}
+
+int chat_client_delete_chat_async(
+	struct chat_client *c, const char *chat_id, chat_done_fn callback, void *userdata)
+{
+	if (!chat_id)
+		return method_invalid(c, "a chat is needed");
+	return START(c, delete_chat_options(chat_id), done, callback, userdata);
 }
 
 static struct request_options list_messages_options(

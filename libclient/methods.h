@@ -14,6 +14,7 @@ struct request_options method_options(const char *method, enum result_kind kind,
 /* Add a member to `*object`, a string unless it is NULL. On failure the whole object is dropped. */
 void method_add_string(cJSON **object, const char *name, const char *value);
 void method_add_number(cJSON **object, const char *name, int64_t value);
+void method_add_bool(cJSON **object, const char *name, bool value);
 
 /* Take the options; the first blocks. A negative errno with the client's error set. */
 int method_call(struct chat_client *c, struct request_options options, void *ret);

@@ -32,6 +32,11 @@ struct ipc_account_ops {
 	void (*unlock)(void *userdata, const char *passphrase, const char *recovery_key,
 		repository_done_fn fn, void *fn_userdata);
 	void (*lock)(void *userdata, repository_done_fn fn, void *fn_userdata);
+	/*
+	 * What the account holds is given up, after what others know of this device. Nothing is
+	 * lost on failure: BUSY, STORAGE_FULL, STORAGE_ERROR.
+	 */
+	void (*log_out)(void *userdata, repository_done_fn fn, void *fn_userdata);
 	/* `passphrase` is NULL but for that source. */
 	void (*move_key)(void *userdata, enum key_source to, const char *passphrase,
 		repository_done_fn fn, void *fn_userdata);

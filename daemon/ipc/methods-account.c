@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
 #include <string.h>
 
 #include "ipc/encode.h"
@@ -56,6 +57,38 @@ static bool has_key(struct request *rq)
 		return true;
 	request_fail_with(rq, FAILURE_UNSUPPORTED, "this account has no key");
 	return false;
+}
+
+struct logout_params {
+	bool confirm;
+};
+
+static const struct json_field logout_fields[] = {
+	{ "confirm", JSON_BOOLEAN, JSON_REQUIRED, offsetof(struct logout_params, confirm),
+		.doc = "True, or nothing happens but that conflict says what would be lost." },
+	{ 0 },
+};
+
+/* It outlives the moment in which the account is closed, and asks for itself whether it is open. */
+static void on_logout(struct request *rq)
+{
+	const struct logout_params *p = rq->params;
+	struct api *api = rq->api;
+	struct store_stats held;
+	struct repository_status s;
+
+	if (api->lock.locked)
+		return request_fail_with(rq, FAILURE_LOCKED, "%s", api->lock.detail);
+	if (!has_key(rq))
+		return;
+	if (p->confirm)
+		return api->account_ops->log_out(api->account_userdata, on_done, rq);
+	store_get_stats(api->store, &held);
+	repository_get_status(api->repository, &s);
+	request_fail_with(rq, FAILURE_CONFLICT,
+		"this removes from here: messages %" PRId64 ", of them unsent %" PRId64
+		", photos %" PRId64 "; it has to be confirmed",
+		held.messages, s.outbox_pending + s.outbox_failed, held.photos);
 }
 
 struct unlock_params {
@@ -184,6 +217,23 @@ const struct method methods_account[] = {
 		.scopes = SCOPE_FULL,
 		.flags = METHOD_WRITES | METHOD_SECRET | METHOD_WAITS,
 		.handler = on_login,
+	},
+	{
+		.name = "account.logout",
+		.summary = "Signs out and removes what is stored of the account.",
+		.doc = "Messages, photos, those that are not sent yet, the password, and databases "
+		       "that were put aside as damaged; the server keeps what it has. Settings, "
+		       "consumers, the key and where it lies stay, and so do copies made by "
+		       "storage.backup. Changes go on: each chat is told as removed. Requests "
+		       "under way end with locked.",
+		.params = logout_fields,
+		.params_size = sizeof(struct logout_params),
+		.result = &schema_nothing,
+		.errors = 1u << FAILURE_UNSUPPORTED | 1u << FAILURE_CONFLICT |
+			1u << FAILURE_STORAGE_FULL,
+		.scopes = SCOPE_FULL,
+		.flags = METHOD_WRITES | METHOD_WHILE_LOCKED | METHOD_WAITS,
+		.handler = on_logout,
 	},
 	{
 		.name = "account.unlock",

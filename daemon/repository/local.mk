@@ -5,6 +5,7 @@ libchatd_repository_la_SOURCES = \
 	daemon/repository/catchup.c \
 	daemon/repository/consumers.c \
 	daemon/repository/history-retention.c \
+	daemon/repository/leave.c \
 	daemon/repository/lobby.c \
 	daemon/repository/media-open.c daemon/repository/media-open.h \
 	daemon/repository/network.c \

@@ -22,6 +22,14 @@ struct account {
 	struct login *login;          /* one under way, or NULL */
 };
 
+/* The account is given up. */
+struct leave {
+	bool begun;
+	repository_done_fn fn; /* NULL: nobody waits */
+	void *userdata;
+	struct loop_timer *timeout;
+};
+
 /* A kind of request that the server does not want now. */
 struct hold {
 	struct backoff backoff;
@@ -95,6 +103,7 @@ struct receipts {
 	struct barrier_effect flush;
 	struct told_list told;     /* sent in this session, not yet taken for known to the server */
 	struct loop_timer *again;  /* for those held back */
+	bool parting;              /* nothing is held back */
 	struct loop_timer *settle; /* writes down what was told */
 };
 
@@ -261,6 +270,7 @@ struct repository {
 	struct service *service;
 	char *preview_helper;
 	struct account account;
+	struct leave leave;
 	struct sync sync;
 	struct outbox outbox;
 	struct receipts receipts;
@@ -302,6 +312,8 @@ int presence_init(struct repository *r);
 void presence_done(struct repository *r);
 int push_init(struct repository *r, uint64_t seed);
 void push_done(struct repository *r);
+int leave_init(struct repository *r);
+void leave_done(struct repository *r);
 int transfers_init(struct repository *r, uint64_t seed);
 void transfers_done(struct repository *r);
 int search_init(struct repository *r);
@@ -352,6 +364,9 @@ void presence_review(struct repository *r);
 
 /* Subscribes to pushes, or ends that, as the policy wants it. */
 void push_review(struct repository *r);
+
+/* The server has been asked to forget where to push to, and has answered. */
+void leave_note_push(struct repository *r);
 
 /* True while the server pushes and somebody passes it on: no session is needed to be told. */
 bool push_is_ready(const struct repository *r);
@@ -446,6 +461,9 @@ void catchup_start_over(struct repository *r);
 
 void receipts_session_ended(struct repository *r);
 void receipts_schedule(struct repository *r);
+
+/* Before a goodbye: what was held back goes, or the server takes it for not received. */
+void receipts_part(struct repository *r);
 
 /* After a commit: much may have come that is not in the index. */
 void search_schedule(struct repository *r);

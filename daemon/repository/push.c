@@ -129,6 +129,7 @@ static void on_taken_back(void *userdata, const struct problem *problem)
 	if (problem)
 		log_debug("the server has not forgotten where to push to");
 	push_review(r);
+	leave_note_push(r);
 }
 
 /* Subscribing. */
@@ -182,8 +183,8 @@ static void end(struct repository *r)
 
 static bool is_wanted(const struct repository *r)
 {
-	return r->push.connector && r->account.signed_in && r->presence.policy != POLICY_ALWAYS &&
-		r->service->capabilities & SERVICE_PUSH;
+	return r->push.connector && r->account.signed_in && !r->leave.begun &&
+		r->presence.policy != POLICY_ALWAYS && r->service->capabilities & SERVICE_PUSH;
 }
 
 void push_review(struct repository *r)

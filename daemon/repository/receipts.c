@@ -77,7 +77,7 @@ static int tell(void *userdata, const struct store_receipt *due)
 	if (t && (!due->received_id || due->received_seq <= t->received_seq) &&
 		(!due->read_id || due->read_seq <= t->read_seq))
 		return 0;
-	if (t && now - t->sent_us < INTERVAL_US) {
+	if (t && now - t->sent_us < INTERVAL_US && !r->receipts.parting) {
 		if (!loop_timer_is_running(r->receipts.again))
 			loop_timer_start_us(r->receipts.again, INTERVAL_US - (now - t->sent_us));
 		return 0;
@@ -103,6 +103,13 @@ static void on_flush(void *userdata, int error)
 		barrier_after_commit(r->barrier, &r->receipts.flush);
 	else if (store_receipts_due(r->store, tell, r) == -ENOBUFS)
 		loop_timer_start_us(r->receipts.again, INTERVAL_US);
+}
+
+void receipts_part(struct repository *r)
+{
+	r->receipts.parting = true;
+	on_flush(r, 0);
+	r->receipts.parting = false;
 }
 
 void receipts_schedule(struct repository *r)

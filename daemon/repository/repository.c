@@ -163,6 +163,7 @@ static int build(struct repository *r, const struct repository_options *o)
 	hold_init(&r->history_hold, o->seed + 4);
 	e = e < 0 ? e : presence_init(r);
 	e = e < 0 ? e : push_init(r, o->seed + 5);
+	e = e < 0 ? e : leave_init(r);
 	e = e < 0 ? e : transfers_init(r, o->seed + 2);
 	e = e < 0 ? e : storage_init(r);
 	e = e < 0 ? e : retention_init(r);
@@ -229,6 +230,7 @@ struct repository *repository_free(struct repository *r)
 	outbox_done(r);
 	presence_done(r);
 	push_done(r);
+	leave_done(r);
 	barrier_forget(r->barrier, &r->sweep);
 	sync_done(r);
 	account_done(r);

@@ -164,6 +164,13 @@ typedef void (*repository_done_fn)(void *userdata, const struct failure *failure
 void account_login(struct repository *r, const char *server, const char *user_id,
 	const char *password, repository_done_fn fn, void *userdata);
 
+/*
+ * Before an account is given up: the server forgets where to push to, and the distributor that
+ * pushes were wanted. `fn` comes once that is so, or when it has taken five seconds; nothing here
+ * is changed, but the caller frees the repository next. Failures: BUSY (a login is under way).
+ */
+void account_take_leave(struct repository *r, repository_done_fn fn, void *userdata);
+
 /* Lobby. */
 
 typedef void (*repository_id_fn)(void *userdata, const struct failure *failure, const char *id);

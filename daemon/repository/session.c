@@ -134,6 +134,7 @@ static void on_reconnect(void *userdata)
 void sync_suspend(struct repository *r, const char *reason)
 {
 	loop_timer_stop(r->sync.reconnect);
+	receipts_part(r);
 	r->service->session->disconnect(r->service, reason);
 	session_set_state(r, SESSION_SUSPENDED, NULL);
 }

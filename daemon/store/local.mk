@@ -21,5 +21,6 @@ libchatd_store_la_SOURCES = \
 	daemon/store/settings.c \
 	daemon/store/stats.c \
 	daemon/store/store.c daemon/store/store.h \
+	daemon/store/successor.c \
 	daemon/store/users.c \
 	daemon/store/write.h

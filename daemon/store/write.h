@@ -355,3 +355,17 @@ void store_backup_discard(const char *directory);
 
 /* `discard`: what was copied goes too. Takes NULL, returns NULL. */
 struct store_backup *store_backup_free(struct store_backup *b, bool discard);
+
+/*
+ * An account is given up: makes an empty store beside this one, in the same directory and with the
+ * same key, in which changes go on from here. It begins with every chat removed; what there is of
+ * settings and consumers is taken over. Nothing of `s` is changed, and what it has not committed is
+ * not taken. -ENOSPC and other errors: nothing was made.
+ */
+int store_make_successor(struct store *s, const char *directory);
+
+/*
+ * After store_close: it takes the place of the other, of which nothing is left, nor of what was put
+ * aside. Where this fails before the messages are gone the old store can be opened again.
+ */
+int store_install_successor(const char *directory);

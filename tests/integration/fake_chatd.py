@@ -334,6 +334,10 @@ class FakeChatd:
                 return chat
         raise RpcError("not_found", "there is no such chat")
 
+    def do_chats_delete(self, connection, params, fds):
+        del self.chats[self.do_chats_get(connection, params, fds)["chat_id"]]
+        return {}
+
     def do_chats_create(self, connection, params, fds):
         for chat in self.chats.values():
             if chat["user_id"] == params["user_id"]:
@@ -485,6 +489,11 @@ class FakeChatd:
         if not found:
             raise RpcError("not_found", "there is no such setting")
         return {"settings": found}
+
+    def do_settings_set(self, connection, params, fds):
+        setting, = self.do_settings_get(connection, params, fds)["settings"]
+        setting["value"] = params.get("value", setting["default"])
+        return {"settings": [setting]}
 
     def do_changes_wait(self, connection, params, fds):
         since = params.get("since", self.seq)

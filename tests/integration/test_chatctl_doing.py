@@ -474,3 +474,25 @@ def test_a_daemon_that_never_answers(fake, ctl):
     fake.on("daemon.status", raw(b""))
     result = ctl("call", "daemon.status", "--timeout=0.2", "--json")
     assert result.code == 8 and result.error["kind"] == "timed_out"
+
+
+# settings and chats
+
+def test_a_setting_is_changed_and_goes_back_to_its_default(fake, ctl):
+    assert ctl("settings", "connection.grace_s", "7").out == "connection.grace_s = 7\n"
+    assert ctl("settings", "connection.grace_s", "--default").out == "connection.grace_s = 60\n"
+    assert fake.params("settings.set")[-1] == {"name": "connection.grace_s"}
+    for wrong in (("--default",), ("connection.grace_s", "7", "--default")):
+        result = ctl("settings", *wrong)
+        assert (result.code, result.err) == (
+            2, "chatctl: --default goes with one setting and no value\n")
+
+
+def test_a_chat_is_taken_off_the_list(fake, ctl):
+    fake.add_chat("c-1", "bob", "Bob Brown")
+    fake.add_chat("c-2", "carol", "Carol")
+    assert ctl("chat", "delete", "Bob Brown").code == 0
+    assert ctl("chat", "delete", "Bob Brown").code == 6
+    fake.on("chats.delete", refuse_with("conflict", "messages in it wait"))
+    result = ctl("chat", "delete", "@carol")
+    assert (result.code, result.err) == (1, "chatctl: messages in it wait\n")

@@ -41,8 +41,7 @@ class Desk:
 
     def background(self, policy="foreground"):
         """Until bob has no session, and the server knows where to push to."""
-        # A moment, in which the receipts go: else the backend pushes what it has sent once more.
-        self.set(grace_s=1, policy=policy)
+        self.set(grace_s=0, policy=policy)
         token = self.distributor.token()
         self.backend.wait_stats(lambda s: s["requests_push"] > 0)
         self.bob.wait_state("SUSPENDED")
@@ -307,3 +306,19 @@ def test_what_is_for_other_keys_is_dropped(desk):
     desk.send("for the right ones")
     desk.server.one(body="for the right ones")
     assert "for other keys" not in {n["body"] for n in desk.server.told}
+
+
+def test_who_signs_out_is_pushed_to_no_more(desk):
+    token = desk.background("push")
+    assert desk.bob.call("account.logout", confirm=True) == {}
+    until(lambda: token not in desk.distributor.registered)
+    desk.backend.stop()
+    assert desk.registrations() == []
+
+
+def test_signing_out_waits_for_no_server_for_long(desk):
+    desk.background("push")
+    desk.backend.stop()
+    with desk.bob.connect() as client:
+        client.call("account.logout", confirm=True)
+        assert client.call("daemon.status")["connection"]["state"] == "OFFLINE"

@@ -125,7 +125,7 @@ def test_what_is_on_the_screen_keeps_it(machine, backend, distributor, bob, stac
 
 def test_many_pushes_while_it_comes_and_goes_lose_nothing(machine, backend, distributor, bob):
     go_to_sleep(machine, backend)
-    for n in range(6):
+    for n in range(12):
         bob.call("messages.send", user_id="alice", text=f"message {n}")
         if n == 2:
             until(lambda: bob.messages("alice")[0]["status"] == "RECEIVED")
@@ -136,7 +136,7 @@ def test_many_pushes_while_it_comes_and_goes_lose_nothing(machine, backend, dist
         until(lambda: bob.messages("alice")[-1]["status"] == "RECEIVED", 60)
     except AssertionError as error:
         raise AssertionError(machine.journal_text()) from error
-    assert texts(machine, "bob") == [f"message {n}" for n in range(6)]
+    assert texts(machine, "bob") == [f"message {n}" for n in range(12)]
 
 
 def test_a_message_that_is_sent_keeps_it_until_it_is_delivered(machine, backend, distributor, bob):

@@ -38,7 +38,7 @@ WORLD = {
 
 
 # What a made-up world has nothing for; test_keys.py and test_storage.py call these.
-NEED_A_DISK = {"account.lock", "account.make_recovery_key", "account.set_key_source",
+NEED_A_DISK = {"account.lock", "account.logout", "account.make_recovery_key", "account.set_key_source",
                "account.set_passphrase", "account.unlock", "storage.backup", "storage.check",
                "storage.purge", "storage.stats"}
 

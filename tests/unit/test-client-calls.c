@@ -204,7 +204,12 @@ static void the_account_is_locked_and_opened(void **state)
 	serve(c, s, "account.unlock", "{\"recovery_key\":\"1-2\"}", "{}");
 	chat_client_unlock_async(c, NULL, NULL, answer_on_done, &a);
 	serve(c, s, "account.unlock", "{}", "{}");
-	assert_int_equal(a.calls, 4);
+	chat_client_logout_async(c, true, answer_on_done, &a);
+	serve(c, s, "account.logout", "{\"confirm\":true}", "{}");
+	chat_client_delete_chat_async(c, "b", answer_on_done, &a);
+	serve(c, s, "chats.delete", "{\"chat_id\":\"b\"}", "{}");
+	assert_int_equal(chat_client_delete_chat(c, NULL), -EINVAL);
+	assert_int_equal(a.calls, 6);
 	assert_int_equal(a.code, 0);
 	assert_int_equal(chat_client_unlock_async(c, "tulip", "1-2", NULL, NULL), -EINVAL);
 	chat_client_free(c);
