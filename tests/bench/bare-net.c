@@ -17,9 +17,12 @@ static const char usage[] =
 	"       bare-net idle PORT HEARTBEAT\n"
 	"       bare-net pages URL TOKEN CHATS PAGES SIZE\n"
 	"       bare-net get URL TOKEN\n"
+	"       bare-net patch URL TOKEN FILE\n"
 	"\n"
 	"echo sends each frame back. relay inserts it, commits, and writes it to the one that has\n"
-	"connected to SOCKET. pages reads the messages of chats, page by page.\n";
+	"connected to SOCKET. pages reads the messages of chats, page by page. patch is the "
+	"upload\n"
+	"of all bytes of a file to what was made for it.\n";
 
 struct session {
 	struct bare_db db;
@@ -148,14 +151,13 @@ static size_t count_bytes(char *data, size_t size, size_t n, void *userdata)
 	return size * n;
 }
 
-static CURL *authorised(const char *token, size_t *bytes)
+static CURL *authorised(const char *token, struct curl_slist *headers, size_t *bytes)
 {
 	CURL *curl = curl_easy_init();
-	struct curl_slist *headers;
 	char line[4096];
 
 	snprintf(line, sizeof(line), "Authorization: Bearer %s", token);
-	headers = curl_slist_append(NULL, line);
+	headers = curl_slist_append(headers, line);
 	headers = curl_slist_append(headers, "Expect:");
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
@@ -187,7 +189,7 @@ static int run_pages(char **argv)
 	int64_t chats = number_of(argv[2], 1), pages = number_of(argv[3], 1);
 	int64_t size = number_of(argv[4], 1);
 	size_t bytes = 0;
-	CURL *curl = authorised(argv[1], &bytes);
+	CURL *curl = authorised(argv[1], NULL, &bytes);
 	uint64_t began = now_ns();
 	char url[512];
 
@@ -205,11 +207,37 @@ static int run_pages(char **argv)
 static int run_get(char **argv)
 {
 	size_t bytes = 0;
-	CURL *curl = authorised(argv[1], &bytes);
+	CURL *curl = authorised(argv[1], NULL, &bytes);
 	uint64_t began = now_ns();
 
 	perform(curl, argv[0]);
 	return print_transfer(bytes, began);
+}
+
+static int run_patch(char **argv)
+{
+	static const char *const lines[] = { "Tus-Resumable: 1.0.0", "Upload-Offset: 0",
+		"Content-Type: application/offset+octet-stream" };
+	struct curl_slist *headers = NULL;
+	size_t size, answered = 0;
+	FILE *file = fopen(argv[2], "rb");
+	uint64_t began = now_ns();
+	CURL *curl;
+
+	if (!file || fseek(file, 0, SEEK_END) < 0)
+		die("%s", argv[2]);
+	size = (size_t)ftell(file);
+	rewind(file);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		headers = curl_slist_append(headers, lines[i]);
+	curl = authorised(argv[1], headers, &answered);
+	curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PATCH");
+	curl_easy_setopt(curl, CURLOPT_READDATA, file);
+	curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+	perform(curl, argv[0]);
+	fclose(file);
+	return print_transfer(size, began);
 }
 
 int main(int argc, char **argv)
@@ -228,6 +256,8 @@ int main(int argc, char **argv)
 		return run_pages(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "get") == 0)
 		return run_get(argv + 2);
+	if (argc == 5 && strcmp(argv[1], "patch") == 0)
+		return run_patch(argv + 2);
 	fputs(usage, stderr);
 	return 2;
 }

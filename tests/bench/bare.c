@@ -18,7 +18,8 @@ static const char usage[] =
 	"\n"
 	"serve answers each line with the reply's bytes, after inserting a row and committing it,\n"
 	"or a query; --fan also writes bytes to each connection that has asked for\n"
-	"events.subscribe. batch inserts rows, SIZE of them a commit; chunks inserts blobs.\n";
+	"events.subscribe. batch inserts rows, SIZE of them a commit; chunks inserts blobs, BATCH\n"
+	"of them a commit, and then reads them again from a database that it has just opened.\n";
 
 struct server {
 	struct bare_db db;
@@ -163,6 +164,19 @@ static int run_batch(int argc, char **argv)
 	return 0;
 }
 
+static void read_chunks(const char *path)
+{
+	struct bare_db db;
+	uint64_t began;
+	int64_t n;
+
+	bare_db_open(&db, path, NULL);
+	began = now_ns();
+	n = bare_db_query(&db, "SELECT bytes FROM chunk ORDER BY n");
+	print_rate(n, now_ns() - began);
+	bare_db_close(&db);
+}
+
 static int run_chunks(int argc, char **argv)
 {
 	int64_t bytes = number_of(argv[1], 1), chunk = number_of(argv[2], 1);
@@ -186,6 +200,7 @@ static int run_chunks(int argc, char **argv)
 	print_rate(bytes, now_ns() - began);
 	bare_db_close(&db);
 	free(piece);
+	read_chunks(argv[0]);
 	return 0;
 }
 

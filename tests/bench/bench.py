@@ -15,6 +15,7 @@ from world import Bench, machine
 from table import Table
 import following
 import holding
+import moving
 import reading
 import receiving
 import sending
@@ -36,6 +37,7 @@ def sections(given):
         "send": sending.run,
         "read": lambda b, t: reading.run(b, t, curves.setdefault("lists", {})),
         "receive": receiving.run,
+        "move": moving.run,
         "fan": following.run,
         "start": starting.run,
         "memory": holding.memory,

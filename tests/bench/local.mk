@@ -53,8 +53,15 @@ bench: all
 		'$(srcdir)/tests/bench/bench.py' $(if $(QUICK),--quick) $(BENCH)
 .PHONY: bench
 
+# What the last run wrote, as pictures.
+bench-plots:
+	gnuplot -e "dir='bench'" '$(srcdir)/tests/bench/ratios.gp' >bench/ratios.png
+	gnuplot -e "dir='bench'" '$(srcdir)/tests/bench/latencies.gp' >bench/latencies.png
+.PHONY: bench-plots
+
 EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/following.py \
-	tests/bench/herd.gp tests/bench/holding.py tests/bench/reading.py tests/bench/receiving.py tests/bench/starting.py \
+	tests/bench/herd.gp tests/bench/holding.py tests/bench/latencies.gp tests/bench/moving.py \
+	tests/bench/ratios.gp tests/bench/reading.py tests/bench/receiving.py tests/bench/starting.py \
 	tests/bench/sending.py tests/bench/table.py tests/bench/world.py
 CLEANFILES += herd.png
 

@@ -30,7 +30,7 @@ def against_bare(bench, table, name, line, query):
                 bench.rounds,
                 lambda: bench.load("calls", daemon.path, count, line),
                 lambda: bench.load("calls", bare, count, line))
-    table.add(name, least(ours, "p50_us"), "us", least(limits, "p50_us"), "<= 2 x")
+    table.add(name, least(ours, "p50_us"), "us", least(limits, "p50_us"), "<= 2 x", latency=(ours, limits))
 
 
 def by_history(bench, table, curve):

@@ -80,7 +80,8 @@ def live(bench, table):
             lambda: relay(bench, slow))
     limit = min(most(echoes, "per_s"), most(inserts, "per_s"))
     table.add("live, wire to store to subscriber", most(floods, "per_s"), "/s", limit, ">= 0.5 x")
-    table.add("live, one at a time, p50", least(trickles, "p50_us"), "us", least(relays, "p50_us"), "<= 2 x")
+    table.add("live, one at a time, p50", least(trickles, "p50_us"), "us", least(relays, "p50_us"), "<= 2 x",
+              latency=(trickles, relays))
 
 
 # An absence.

@@ -6,6 +6,7 @@ import operator
 import statistics
 
 COMPARISONS = {"<=": operator.le, ">=": operator.ge}
+PERCENTILES = "min_us", "p50_us", "p99_us"
 
 
 class Table:
@@ -13,9 +14,10 @@ class Table:
         self.rows = []
         self.out = out
 
-    def add(self, name, value, unit, limit=None, aim="", ratio=None, base=0):
+    def add(self, name, value, unit, limit=None, aim="", ratio=None, base=0, latency=None):
         """`aim`: "<= 1.3 x" of the limit, or "<= +2 MiB" above it; nothing when the figure is only
-        shown. `base`: what the ratio leaves out on both sides."""
+        shown. `base`: what the ratio leaves out on both sides. `latency`: the daemon's rounds and the
+        limit's, for the plot."""
         ok = None
         if aim.endswith(" x") and limit:
             ratio = ratio if ratio is not None else (value - base) / (limit - base)
@@ -28,6 +30,8 @@ class Table:
             ratio = ratio if ratio is not None else value / limit
         row = {"name": name, "value": value, "unit": unit, "limit": limit, "ratio": ratio,
                "aim": aim or None, "ok": ok}
+        if latency:
+            row["latency"] = [{key: median(rounds, key) for key in PERCENTILES} for rounds in latency]
         self.rows.append(row)
         print(self.line(row), file=self.out, flush=True)
         return row
@@ -62,6 +66,24 @@ class Table:
         with open(path, "w") as f:
             json.dump({"machine": machine, "rows": self.rows}, f, indent=1)
             f.write("\n")
+        path.with_name("ratios.data").write_text("".join(self.ratios()))
+        path.with_name("latencies.data").write_text("".join(self.latencies()))
+
+    def ratios(self):
+        """For gnuplot: how many times the limit's cost, and what is aimed at."""
+        for row in self.rows:
+            if row["ratio"] and (row["aim"] or "").endswith(" x"):
+                compare, factor, _ = row["aim"].split()
+                cost, aim = row["ratio"], float(factor)
+                if compare == ">=":
+                    cost, aim = 1 / cost, 1 / aim
+                yield f'"{row["name"]}" {cost:.3f} {aim:.3f} {0 if row["ok"] else 1}\n'
+
+    def latencies(self):
+        for row in self.rows:
+            if "latency" in row:
+                figures = " ".join(f"{side[key]:.1f}" for side in row["latency"] for key in PERCENTILES)
+                yield f'"{row["name"].removesuffix(", p50")}" {figures}\n'
 
 
 def number(value):
