@@ -153,19 +153,24 @@ void session_status_from_lock(struct session_status *ret, const struct lock_stat
 	};
 }
 
+void write_connection(struct json_text *t, const char *member, const struct session_status *s)
+{
+	json_write_object(t, member);
+	json_write_string(t, "state", session_state_to_string(s->state));
+	json_write_integer(t, "since", s->since);
+	if (s->next_attempt_at)
+		json_write_integer(t, "next_attempt_at", s->next_attempt_at);
+	else
+		json_write_string(t, "next_attempt_at", NULL);
+	json_write_string(t, "last_error", s->last_error);
+	json_write_object_end(t);
+}
+
 cJSON *encode_connection(const struct session_status *s)
 {
 	struct json_text t = { 0 };
 
-	json_write_object(&t, NULL);
-	json_write_string(&t, "state", session_state_to_string(s->state));
-	json_write_integer(&t, "since", s->since);
-	if (s->next_attempt_at)
-		json_write_integer(&t, "next_attempt_at", s->next_attempt_at);
-	else
-		json_write_string(&t, "next_attempt_at", NULL);
-	json_write_string(&t, "last_error", s->last_error);
-	json_write_object_end(&t);
+	write_connection(&t, NULL, s);
 	return json_text_take(&t);
 }
 
@@ -181,17 +186,23 @@ cJSON *encode_chat_open(const char *chat_id, const char *message_id, const char 
 	return json_text_take(&t);
 }
 
+void write_account(struct json_text *t, const char *member, const char *name,
+	const struct repository_status *s)
+{
+	json_write_object(t, member);
+	json_write_string(t, "name", name);
+	json_write_bool(t, "signed_in", s->signed_in);
+	json_write_string(t, "server", s->server);
+	json_write_string(t, "user_id", s->user_id);
+	json_write_string(t, "username", s->user_name);
+	json_write_object_end(t);
+}
+
 cJSON *encode_account(const char *name, const struct repository_status *s)
 {
 	struct json_text t = { 0 };
 
-	json_write_object(&t, NULL);
-	json_write_string(&t, "name", name);
-	json_write_bool(&t, "signed_in", s->signed_in);
-	json_write_string(&t, "server", s->server);
-	json_write_string(&t, "user_id", s->user_id);
-	json_write_string(&t, "username", s->user_name);
-	json_write_object_end(&t);
+	write_account(&t, NULL, name, s);
 	return json_text_take(&t);
 }
 

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "base/json-fields.h"
+#include "ipc/json-text.h"
 #include "model/attachment.h"
 #include "model/chat.h"
 #include "model/lock.h"
@@ -25,6 +25,11 @@ cJSON *encode_chat_info(const struct chat_info *c);
 cJSON *encode_connection(const struct session_status *s);
 cJSON *encode_chat_open(const char *chat_id, const char *message_id, const char *token);
 cJSON *encode_account(const char *name, const struct repository_status *s);
+
+/* The same as a member of what is being written, or an element where `member` is NULL. */
+void write_connection(struct json_text *t, const char *member, const struct session_status *s);
+void write_account(struct json_text *t, const char *member, const char *name,
+	const struct repository_status *s);
 
 /* How the connection stands while the account is locked; borrows from `lock`. */
 void session_status_from_lock(struct session_status *ret, const struct lock_state *lock);

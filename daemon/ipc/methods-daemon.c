@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "ipc/encode.h"
-#include "ipc/json-build.h"
+#include "ipc/json-text.h"
 #include "ipc/request.h"
 
 static const char *const write_states[] = { "ok", "full", "error", "locked", NULL };
@@ -111,73 +111,69 @@ static const struct schema status_result = {
 	.fields = status_result_fields,
 };
 
-static bool add_counts(cJSON *o, const struct repository_status *s)
+static void write_counts(struct json_text *t, const struct repository_status *s)
 {
-	cJSON *box = cJSON_AddObjectToObject(o, "outbox");
-	cJSON *moving = cJSON_AddObjectToObject(o, "transfers");
-
-	return box && moving && json_add_integer(box, "pending", s->outbox_pending) &&
-		json_add_integer(box, "failed", s->outbox_failed) &&
-		json_add_integer(moving, "active", s->transfers_active) &&
-		json_add_integer(moving, "waiting", s->transfers_waiting);
+	json_write_object(t, "outbox");
+	json_write_integer(t, "pending", s->outbox_pending);
+	json_write_integer(t, "failed", s->outbox_failed);
+	json_write_object_end(t);
+	json_write_object(t, "transfers");
+	json_write_integer(t, "active", s->transfers_active);
+	json_write_integer(t, "waiting", s->transfers_waiting);
+	json_write_object_end(t);
 }
 
-static bool add_storage(cJSON *o, struct store *store)
+static const char *storage_state(const struct store *store)
 {
-	cJSON *s = cJSON_AddObjectToObject(o, "storage");
-	int r = store ? store_write_state(store) : 0;
-	const char *state = "error";
-
 	if (!store)
-		state = "locked";
-	else if (r == 0)
-		state = "ok";
-	else if (r == -ENOSPC)
-		state = "full";
-	if (s && store && store_put_aside(store) &&
-		!json_add_string(s, "put_aside", store_put_aside(store)))
-		return false;
-	return s && json_add_integer(s, "bytes", store ? store_size(store) : 0) &&
-		json_add_string(s, "state", state);
+		return "locked";
+	if (store_write_state(store) == 0)
+		return "ok";
+	return store_write_state(store) == -ENOSPC ? "full" : "error";
 }
 
-static bool add_lock(cJSON *o, const struct lock_state *lock)
+static void write_storage(struct json_text *t, struct store *store)
 {
-	cJSON *l;
+	json_write_object(t, "storage");
+	if (store && store_put_aside(store))
+		json_write_string(t, "put_aside", store_put_aside(store));
+	json_write_integer(t, "bytes", store ? store_size(store) : 0);
+	json_write_string(t, "state", storage_state(store));
+	json_write_object_end(t);
+}
 
+static void write_lock(struct json_text *t, const struct lock_state *lock)
+{
 	if (!lock->locked)
-		return true;
-	l = cJSON_AddObjectToObject(o, "locked");
-	return l && json_add_string(l, "reason", lock_reason_to_string(lock->reason)) &&
-		json_add_string(l, "detail", lock->detail);
+		return;
+	json_write_object(t, "locked");
+	json_write_string(t, "reason", lock_reason_to_string(lock->reason));
+	json_write_string(t, "detail", lock->detail);
+	json_write_object_end(t);
 }
 
-static bool add_versions(cJSON *o, const struct api *api)
+static void write_versions(struct json_text *t, const struct api *api)
 {
-	cJSON *v = cJSON_AddObjectToObject(o, "versions"), *libraries;
-
-	if (!v || !json_add_string(v, "api", CHAT_API_VERSION) ||
-		!json_add_string(v, "daemon", PACKAGE_VERSION))
-		return false;
-	libraries = cJSON_AddArrayToObject(v, "libraries");
-	for (size_t i = 0; libraries && i < api->n_versions; i++) {
-		cJSON *l = cJSON_CreateObject();
-
-		if (!json_append(libraries, l) ||
-			!json_add_string(l, "name", api->versions[i].name) ||
-			!json_add_string(l, "version", api->versions[i].version))
-			return false;
+	json_write_object(t, "versions");
+	json_write_string(t, "api", CHAT_API_VERSION);
+	json_write_string(t, "daemon", PACKAGE_VERSION);
+	json_write_array(t, "libraries");
+	for (size_t i = 0; i < api->n_versions; i++) {
+		json_write_object(t, NULL);
+		json_write_string(t, "name", api->versions[i].name);
+		json_write_string(t, "version", api->versions[i].version);
+		json_write_object_end(t);
 	}
-	return libraries;
+	json_write_array_end(t);
+	json_write_object_end(t);
 }
 
 static void on_status(struct request *rq)
 {
-	_cleanup_(cJSON_Deletep) cJSON *o = cJSON_CreateObject();
 	struct api *api = rq->api;
 	struct repository_status s = { 0 };
+	struct json_text t = { 0 };
 	int64_t unread = 0;
-	bool ok;
 
 	if (api->lock.locked) {
 		session_status_from_lock(&s.connection, &api->lock);
@@ -185,13 +181,17 @@ static void on_status(struct request *rq)
 		repository_get_status(api->repository, &s);
 		unread = store_unread_total(api->store);
 	}
-	ok = o && json_add_item(o, "account", encode_account(api->account, &s));
-	ok = ok && json_add_item(o, "connection", encode_connection(&s.connection));
-	ok = ok && json_add_integer(o, "unread", unread);
-	ok = ok && add_counts(o, &s) && add_storage(o, api->store) && add_lock(o, &api->lock);
-	ok = ok && json_add_string(o, "key_source", key_source_to_string(api->key_source));
-	ok = ok && add_versions(o, api);
-	request_reply(rq, ok ? TAKE_PTR(o) : NULL);
+	json_write_object(&t, NULL);
+	write_account(&t, "account", api->account, &s);
+	write_connection(&t, "connection", &s.connection);
+	json_write_integer(&t, "unread", unread);
+	write_counts(&t, &s);
+	write_storage(&t, api->store);
+	write_lock(&t, &api->lock);
+	json_write_string(&t, "key_source", key_source_to_string(api->key_source));
+	write_versions(&t, api);
+	json_write_object_end(&t);
+	request_reply(rq, json_text_take(&t));
 }
 
 const struct method methods_daemon[] = {
