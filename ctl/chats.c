@@ -117,7 +117,7 @@ int verb_chats(struct ctl *ctl, int argc, char **argv)
 	return r;
 }
 
-int verb_chat_delete(struct ctl *ctl, int argc, char **argv)
+int verb_delete(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_(target_clear) struct target target = { 0 };
 	int r = resolve_chat(ctl, argv[0], false, &target);

@@ -79,7 +79,7 @@ int verb_status(struct ctl *ctl, int argc, char **argv);
 int verb_login(struct ctl *ctl, int argc, char **argv);
 int verb_logout(struct ctl *ctl, int argc, char **argv);
 int verb_chats(struct ctl *ctl, int argc, char **argv);
-int verb_chat_delete(struct ctl *ctl, int argc, char **argv);
+int verb_delete(struct ctl *ctl, int argc, char **argv);
 int verb_messages(struct ctl *ctl, int argc, char **argv);
 int verb_send(struct ctl *ctl, int argc, char **argv);
 int verb_read(struct ctl *ctl, int argc, char **argv);

@@ -45,9 +45,8 @@ static const struct verb verbs[] = {
 		"It opens the account (chatctl unlock --recovery) when the passphrase or keyring\n"
 		"is lost, and takes the place of an earlier one.",
 		"", 0, 0, verb_key_recovery },
-	{ "chat delete", "CHAT", "take a chat off the list, on all your devices",
-		"It comes back with the next message from either side.", "t", 1, 1,
-		verb_chat_delete },
+	{ "delete", "CHAT", "take a chat off the list, on all your devices",
+		"It comes back with the next message from either side.", "t", 1, 1, verb_delete },
 	{ "chats", "", "the chats, newest first", NULL, "ni", 0, 0, verb_chats },
 	{ "messages", "CHAT", "the messages of a chat, oldest first", NULL, "nbei", 1, 1,
 		verb_messages },

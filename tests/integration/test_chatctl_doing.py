@@ -491,8 +491,8 @@ def test_a_setting_is_changed_and_goes_back_to_its_default(fake, ctl):
 def test_a_chat_is_taken_off_the_list(fake, ctl):
     fake.add_chat("c-1", "bob", "Bob Brown")
     fake.add_chat("c-2", "carol", "Carol")
-    assert ctl("chat", "delete", "Bob Brown").code == 0
-    assert ctl("chat", "delete", "Bob Brown").code == 6
+    assert ctl("delete", "Bob Brown").code == 0
+    assert ctl("delete", "Bob Brown").code == 6
     fake.on("chats.delete", refuse_with("conflict", "messages in it wait"))
-    result = ctl("chat", "delete", "@carol")
+    result = ctl("delete", "@carol")
     assert (result.code, result.err) == (1, "chatctl: messages in it wait\n")
