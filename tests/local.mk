@@ -16,7 +16,11 @@ TESTS += $(dist_check_SCRIPTS)
 
 EXTRA_DIST += .ci/run tests/source_tree.py \
 	tests/data/make-photo tests/data/photo.jpg \
-	tools/check tools/format tools/quickstart tools/same-picture tools/setup tools/tally-results
+	tools/check tools/coverage tools/format tools/quickstart tools/same-picture tools/setup tools/tally-results
+
+coverage:
+	$(top_srcdir)/tools/coverage
+.PHONY: coverage
 
 include tests/unit/local.mk
 include tests/fuzz/local.mk
