@@ -94,6 +94,18 @@ static const char *key_remark(const char *source)
 	return source && strcmp(source, "file") == 0 ? " (the weakest place)" : "";
 }
 
+/* Nothing where pushes are not wanted. */
+static void print_push(const struct chat_status *s)
+{
+	if (!s->push_state || strcmp(s->push_state, "off") == 0)
+		return;
+	if (strcmp(s->push_state, "no_distributor") == 0)
+		print_line("Push", "nothing here passes pushes on (UnifiedPush)");
+	else
+		print_line("Push", "%s%s%s", s->push_state, s->push_distributor ? ", by " : "",
+			s->push_distributor ? s->push_distributor : "");
+}
+
 /* What means nothing while the databases are closed. */
 static void print_data(const struct chat_status *s)
 {
@@ -104,6 +116,7 @@ static void print_data(const struct chat_status *s)
 		s->outbox_failed);
 	print_line("Transfers", "%" PRId64 " active, %" PRId64 " waiting", s->transfers_active,
 		s->transfers_waiting);
+	print_push(s);
 	print_line("Storage", "%s, %s", s->storage_state ? s->storage_state : "unknown",
 		size_text(s->storage_bytes, size));
 	if (s->storage_put_aside)

@@ -217,7 +217,7 @@ struct chat_status {
 	int64_t unread;
 	int64_t outbox_pending, outbox_failed;       /* messages */
 	int64_t transfers_active, transfers_waiting; /* attachments */
-	const char *storage_state;                   /* "ok", "read_only", …; may be NULL */
+	const char *storage_state;                   /* "ok", "full", …; may be NULL */
 	int64_t storage_bytes;
 	const char *key_source;     /* where the database's key comes from; may be NULL */
 	const char *daemon_version; /* may be NULL */
@@ -228,6 +228,8 @@ struct chat_status {
 	 */
 	const char *locked_reason, *locked_detail;
 	const char *storage_put_aside; /* the name of a damaged database; NULL: none */
+	const char *push_state;        /* "off", "no_distributor", "registering", "ready" or NULL */
+	const char *push_distributor;  /* may be NULL */
 };
 
 struct chat_account {

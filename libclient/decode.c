@@ -440,6 +440,8 @@ int decode_status(struct result *r, void **ret)
 		{ "locked.reason", FIELD_STRING, S(locked_reason) },
 		{ "locked.detail", FIELD_STRING, S(locked_detail) },
 		{ "storage.put_aside", FIELD_STRING, S(storage_put_aside) },
+		{ "push.state", FIELD_STRING, S(push_state) },
+		{ "push.distributor", FIELD_STRING, S(push_distributor) },
 		{ NULL },
 	};
 #undef S

@@ -31,6 +31,21 @@ static const struct schema transfers = {
 	.fields = transfers_fields,
 };
 
+static const struct schema_field push_fields[] = {
+	{ "state", SCHEMA_ENUM, .values = push_state_names,
+		.doc = "off: not asked for, or the server has none; no_distributor: nothing on "
+		       "this machine passes pushes on; registering: somebody has not answered yet; "
+		       "ready: pushes come." },
+	{ "distributor", SCHEMA_STRING, SCHEMA_OPTIONAL,
+		.doc = "What passes them on: its name on the bus." },
+	{ 0 },
+};
+
+static const struct schema push = {
+	.doc = "Whether pushes wake the daemon: connection.policy.",
+	.fields = push_fields,
+};
+
 static const struct schema_field storage_fields[] = {
 	{ "bytes", SCHEMA_INTEGER, .doc = "Bytes on disk." },
 	{ "state", SCHEMA_ENUM, .values = write_states,
@@ -94,6 +109,7 @@ static const struct schema_field status_result_fields[] = {
 	{ "unread", SCHEMA_INTEGER, .doc = "Unread messages of all chats." },
 	{ "outbox", SCHEMA_OBJECT, .object = &outbox, .doc = "What is not sent." },
 	{ "transfers", SCHEMA_OBJECT, .object = &transfers, .doc = "What is moving." },
+	{ "push", SCHEMA_OBJECT, .object = &push, .doc = "Pushes." },
 	{ "storage", SCHEMA_OBJECT, .object = &storage, .doc = "The databases." },
 	{ "locked", SCHEMA_OBJECT, SCHEMA_OPTIONAL, .object = &lock_result,
 		.doc = "While the account is locked; then just this, the key's source and the "
@@ -120,6 +136,15 @@ static void write_counts(struct json_text *t, const struct repository_status *s)
 	json_write_object(t, "transfers");
 	json_write_integer(t, "active", s->transfers_active);
 	json_write_integer(t, "waiting", s->transfers_waiting);
+	json_write_object_end(t);
+}
+
+static void write_push(struct json_text *t, const struct repository_status *s)
+{
+	json_write_object(t, "push");
+	json_write_string(t, "state", push_state_names[s->push]);
+	if (s->push_distributor)
+		json_write_string(t, "distributor", s->push_distributor);
 	json_write_object_end(t);
 }
 
@@ -186,6 +211,7 @@ static void on_status(struct request *rq)
 	write_connection(&t, "connection", &s.connection);
 	json_write_integer(&t, "unread", unread);
 	write_counts(&t, &s);
+	write_push(&t, &s);
 	write_storage(&t, api->store);
 	write_lock(&t, &api->lock);
 	json_write_string(&t, "key_source", key_source_to_string(api->key_source));

@@ -8,4 +8,5 @@ libchatd_model_la_SOURCES = \
 	daemon/model/message.h \
 	daemon/model/model.c \
 	daemon/model/problem.h \
+	daemon/model/push.h \
 	daemon/model/user.h

@@ -6,6 +6,7 @@
 #include "model/chat.h"
 #include "model/message.h"
 #include "model/problem.h"
+#include "model/push.h"
 #include "model/user.h"
 
 static const char *const message_statuses[] = {
@@ -27,6 +28,14 @@ static const char *const attachment_statuses[] = {
 static const char *const variants[] = {
 	[VARIANT_FULL] = "full",
 	[VARIANT_PREVIEW] = "preview",
+};
+
+const char *const push_state_names[] = {
+	[PUSH_OFF] = "off",
+	[PUSH_NO_DISTRIBUTOR] = "no_distributor",
+	[PUSH_REGISTERING] = "registering",
+	[PUSH_READY] = "ready",
+	NULL,
 };
 
 const char *message_status_to_string(enum message_status status)

@@ -370,6 +370,7 @@ void leave_note_push(struct repository *r);
 
 /* True while the server pushes and somebody passes it on: no session is needed to be told. */
 bool push_is_ready(const struct repository *r);
+enum push_state push_get_state(const struct repository *r);
 
 /* A session has brought what there was. */
 void push_note_live(struct repository *r);

@@ -187,6 +187,15 @@ static bool is_wanted(const struct repository *r)
 		r->presence.policy != POLICY_ALWAYS && r->service->capabilities & SERVICE_PUSH;
 }
 
+enum push_state push_get_state(const struct repository *r)
+{
+	if (!is_wanted(r))
+		return PUSH_OFF;
+	if (push_is_ready(r))
+		return PUSH_READY;
+	return r->push.connected ? PUSH_REGISTERING : PUSH_NO_DISTRIBUTOR;
+}
+
 void push_review(struct repository *r)
 {
 	struct push *p = &r->push;

@@ -112,6 +112,8 @@ void repository_get_status(struct repository *r, struct repository_status *ret)
 		.outbox_failed = store_outbox_count(r->store, MESSAGE_FAILED),
 		.transfers_active = r->transfers.n_jobs,
 		.transfers_waiting = count_transfers(r),
+		.push = push_get_state(r),
+		.push_distributor = r->push.connected ? r->push.distributor : NULL,
 	};
 }
 

@@ -18,6 +18,7 @@
 #include "base/event-loop.h"
 #include "db/barrier.h"
 #include "model/failure.h"
+#include "model/push.h"
 #include "repository/notice.h"
 #include "repository/push-link.h"
 #include "service/service.h"
@@ -81,6 +82,8 @@ struct repository_status {
 	bool signed_in;
 	int64_t outbox_pending, outbox_failed;
 	int64_t transfers_active, transfers_waiting;
+	enum push_state push;
+	const char *push_distributor; /* its name on the bus, borrowed; NULL: none has taken it */
 };
 
 void repository_get_status(struct repository *r, struct repository_status *ret);

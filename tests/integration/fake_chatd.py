@@ -313,6 +313,7 @@ class FakeChatd:
             "account": self.account, "connection": self.state,
             "unread": sum(c["unread_count"] for c in self.chats.values()),
             "outbox": {"pending": 2, "failed": 1}, "transfers": {"active": 1, "waiting": 0},
+            "push": {"state": "ready", "distributor": "org.example.Ntfy"},
             "storage": {"state": "ok", "bytes": 1234567}, "key_source": "file",
             "versions": {"daemon": "0.1.0", "api": "1.0", "sqlcipher": "4.6.1"}}
 

@@ -32,6 +32,7 @@ def test_status_for_people(fake, ctl):
         "Unread       1",
         "Outbox       2 pending, 1 failed",
         "Transfers    1 active, 0 waiting",
+        "Push         ready, by org.example.Ntfy",
         "Storage      ok, 1.2 MB",
         "Key          file (the weakest place)",
         "Daemon       chatd 0.1.0, API 1.0",

@@ -80,7 +80,9 @@ def desk(tmp_path):
 def test_a_push_is_shown_and_what_it_tells_of_is_fetched(tmp_path, version):
     with Desk(tmp_path, version=version) as desk:
         assert desk.distributor.registered == {}
+        assert desk.bob.call("daemon.status")["push"] == {"state": "off"}
         token = desk.background()
+        assert desk.bob.call("daemon.status")["push"] == {"state": "ready", "distributor": desk.distributor.NAME}
         assert desk.distributor.registered[token] == "org.chatd.Push1.bob"
         desk.send("are you there?")
         shown = desk.server.one(body="are you there?")
@@ -189,6 +191,7 @@ def test_a_distributor_that_comes_later_is_found(tmp_path):
         desk.distributor.stop()
         desk.set(grace_s=0, policy="foreground")
         desk.bob.wait_state("SUSPENDED")
+        assert desk.bob.call("daemon.status")["push"] == {"state": "no_distributor"}
         with Distributor(desk.bus, desk.service, name="other") as distributor:
             distributor.token()
             desk.backend.wait_stats(lambda s: s["requests_push"] == 1)

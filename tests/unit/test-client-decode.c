@@ -268,12 +268,15 @@ static void status_is_gathered_from_its_objects(void **state)
 	assert_int_equal(DECODE(decode_status,
 				 "{\"connection\":{\"state\":\"LOCKED\"},\"locked\":"
 				 "{\"reason\":\"asked\",\"detail\":\"d\"},"
-				 "\"storage\":{\"put_aside\":\"media.db.1\"}}",
+				 "\"storage\":{\"put_aside\":\"media.db.1\"},"
+				 "\"push\":{\"state\":\"ready\",\"distributor\":\"ntfy\"}}",
 				 &s),
 		0);
 	assert_string_equal(s->locked_reason, "asked");
 	assert_string_equal(s->locked_detail, "d");
 	assert_string_equal(s->storage_put_aside, "media.db.1");
+	assert_string_equal(s->push_state, "ready");
+	assert_string_equal(s->push_distributor, "ntfy");
 	chat_status_free(s);
 	assert_int_equal(DECODE(decode_status, "{\"unread\":1}", &s), -EBADMSG);
 }
