@@ -17,6 +17,7 @@
 #include "db/internal.h"
 
 #define CACHE_SLOTS 256u
+#define AUTO_VACUUM_INCREMENTAL 2
 #define CHECKPOINT_PAGES 4000 /* a safety net under the idle checkpoint: 16 MiB of log */
 
 struct db_stmt {
@@ -434,7 +435,10 @@ static int set_up(struct db *db, const struct db_options *o)
 		o->cache_kib ? o->cache_kib : 2048);
 	r = execute(db,
 		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
-		"PRAGMA foreign_keys = ON; PRAGMA auto_vacuum = INCREMENTAL");
+		"PRAGMA foreign_keys = ON");
+	/* Setting it writes to the file, also what is there already. */
+	if (r == 0 && db_get_int(db, 0, "PRAGMA auto_vacuum", "") != AUTO_VACUUM_INCREMENTAL)
+		r = execute(db, "PRAGMA auto_vacuum = INCREMENTAL");
 	r = r < 0 ? r : execute(db, cache);
 	r = r < 0 ? r : execute(db, "SELECT count(*) FROM sqlite_master");
 	r = r < 0 ? r : execute(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");

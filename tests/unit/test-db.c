@@ -100,6 +100,27 @@ static void test_nothing_readable_on_disk(void **state)
 	db_close(db);
 }
 
+/* A start waits for no disk. */
+static void test_opening_what_is_there_writes_nothing(void **state)
+{
+	struct place *p = *state;
+	struct db *db = NULL;
+	char wal[PATH_MAX];
+	struct stat before, after;
+
+	assert_int_equal(open_at(p, p->key, 1, &db), 0);
+	db = db_close(db);
+	assert_int_equal(stat(p->path, &before), 0);
+	assert_int_equal(open_at(p, p->key, 1, &db), 0);
+	assert_int_equal(db_get_int(db, 0, "PRAGMA auto_vacuum", ""), 2);
+	assert_int_equal(stat(p->path, &after), 0);
+	assert_int_equal(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	snprintf(wal, sizeof(wal), "%.4000s-wal", p->path);
+	assert_true(stat(wal, &after) < 0 || after.st_size == 0);
+	db_close(db);
+}
+
 static void test_wrong_key_changes_nothing(void **state)
 {
 	struct place *p = *state;
@@ -211,6 +232,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_write_and_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_readable_on_disk, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_opening_what_is_there_writes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_key_changes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_migration_keeps_rows_and_refuses_newer, set_up, tear_down),
