@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,27 +15,17 @@
 #include "base/log.h"
 #include "db/internal.h"
 
-#define CACHE_SLOTS 256u
 #define AUTO_VACUUM_INCREMENTAL 2
 #define CHECKPOINT_PAGES 4000 /* a safety net under the idle checkpoint: 16 MiB of log */
 
-struct db_stmt {
-	struct db *db;
-	const char *sql;
-	sqlite3_stmt *handle;
-	struct db_stmt *next; /* in its slot */
-	bool in_use;
-};
+static int note_damage(struct db *db, int error)
+{
+	if (db->on_damage)
+		db->on_damage(db->damage_userdata);
+	return error;
+}
 
-struct db {
-	sqlite3 *handle;
-	char *path;
-	int turn_error;
-	char version[32];
-	struct db_stmt *slots[CACHE_SLOTS];
-};
-
-static int to_errno(struct db *db, int rc)
+int db_to_errno(struct db *db, int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_FULL:
@@ -48,9 +37,9 @@ static int to_errno(struct db *db, int rc)
 	case SQLITE_CONSTRAINT:
 		return -EEXIST;
 	case SQLITE_NOTADB:
-		return -EKEYREJECTED;
+		return note_damage(db, -EKEYREJECTED);
 	case SQLITE_CORRUPT:
-		return -EUCLEAN;
+		return note_damage(db, -EUCLEAN);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;
@@ -59,13 +48,10 @@ static int to_errno(struct db *db, int rc)
 	}
 }
 
-/*
- * After these the turn's writes cannot be trusted to be whole; a constraint only fails its own
- * statement.
- */
-static int note_error(struct db *db, int rc)
+/* A constraint only fails its own statement. */
+int db_note_error(struct db *db, int rc)
 {
-	int r = to_errno(db, rc);
+	int r = db_to_errno(db, rc);
 
 	if (r != -EEXIST) {
 		log_debug("database: %s", sqlite3_errmsg(db->handle));
@@ -79,194 +65,27 @@ static int execute(struct db *db, const char *sql)
 {
 	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
+	return rc == SQLITE_OK ? 0 : db_to_errno(db, rc);
 }
 
-static struct db_stmt **slot_of(struct db *db, const char *sql)
-{
-	uint64_t h = (uint64_t)(uintptr_t)sql * 0x9e3779b97f4a7c15u;
-
-	return &db->slots[h >> 56];
-}
-
-static int acquire(struct db *db, const char *sql, struct db_stmt **ret)
-{
-	struct db_stmt **slot = slot_of(db, sql), *s;
-	int rc;
-
-	for (s = *slot; s; s = s->next)
-		if (s->sql == sql && !s->in_use)
-			break;
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return -ENOMEM;
-		rc = sqlite3_prepare_v3(
-			db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->handle, NULL);
-		if (rc != SQLITE_OK) {
-			log_error("database: cannot prepare: %s", sqlite3_errmsg(db->handle));
-			free(s);
-			return to_errno(db, rc);
-		}
-		s->db = db;
-		s->sql = sql;
-		s->next = *slot;
-		*slot = s;
-	}
-	s->in_use = true;
-	*ret = s;
-	return 0;
-}
-
-static int bind(struct db_stmt *s, const char *format, va_list ap, sqlite3_destructor_type lifetime)
-{
-	int rc = SQLITE_OK;
-
-	for (int i = 1; *format && rc == SQLITE_OK; i++, format++) {
-		if (*format == 's') {
-			const char *text = va_arg(ap, const char *);
-
-			rc = sqlite3_bind_text(s->handle, i, text, -1, lifetime);
-		} else if (*format == 'i') {
-			rc = sqlite3_bind_int64(s->handle, i, va_arg(ap, int64_t));
-		} else {
-			const void *blob = va_arg(ap, const void *);
-			size_t n = va_arg(ap, size_t);
-
-			rc = sqlite3_bind_blob64(s->handle, i, blob, n, lifetime);
-		}
-	}
-	return rc == SQLITE_OK ? 0 : to_errno(s->db, rc);
-}
-
-static int query_va(struct db *db, struct db_stmt **ret, sqlite3_destructor_type lifetime,
-	const char *sql, const char *format, va_list ap)
-{
-	struct db_stmt *s = NULL;
-	int r = acquire(db, sql, &s);
-
-	if (r < 0)
-		return r;
-	r = bind(s, format, ap, lifetime);
-	if (r < 0) {
-		db_stmt_reset(s);
-		return r;
-	}
-	*ret = s;
-	return 0;
-}
-
-int db_query(struct db *db, struct db_stmt **ret, const char *sql, const char *format, ...)
-{
-	va_list ap;
-	int r;
-
-	va_start(ap, format);
-	r = query_va(db, ret, SQLITE_TRANSIENT, sql, format, ap);
-	va_end(ap);
-	return r;
-}
-
-int db_step(struct db_stmt *s)
-{
-	int rc = sqlite3_step(s->handle);
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	if (rc == SQLITE_DONE)
-		return 0;
-	return to_errno(s->db, rc);
-}
-
-int64_t db_column_int(struct db_stmt *s, int column)
-{
-	return sqlite3_column_int64(s->handle, column);
-}
-
-const char *db_column_text(struct db_stmt *s, int column)
-{
-	return (const char *)sqlite3_column_text(s->handle, column);
-}
-
-const void *db_column_blob(struct db_stmt *s, int column, size_t *ret_size)
-{
-	const void *blob = sqlite3_column_blob(s->handle, column);
-
-	*ret_size = (size_t)sqlite3_column_bytes(s->handle, column);
-	return blob;
-}
-
-struct db_stmt *db_stmt_reset(struct db_stmt *s)
-{
-	if (s) {
-		sqlite3_reset(s->handle);
-		sqlite3_clear_bindings(s->handle);
-		s->in_use = false;
-	}
-	return NULL;
-}
-
-/* What has no rows and no parameters and is run over and over: parsed once. */
-static int run(struct db *db, const char *sql)
-{
-	_cleanup_(db_stmt_resetp) struct db_stmt *s = NULL;
-	int r = acquire(db, sql, &s), rc;
-
-	if (r < 0)
-		return r;
-	rc = sqlite3_step(s->handle);
-	return rc == SQLITE_DONE ? 0 : note_error(db, rc);
-}
-
-static int begin(struct db *db)
+int db_begin(struct db *db)
 {
 	if (db->turn_error)
 		return db->turn_error;
-	return sqlite3_get_autocommit(db->handle) ? run(db, "BEGIN IMMEDIATE") : 0;
-}
-
-int db_write(struct db *db, const char *sql, const char *format, ...)
-{
-	_cleanup_(db_stmt_resetp) struct db_stmt *s = NULL;
-	va_list ap;
-	int r = begin(db), rc;
-
-	if (r < 0)
-		return r;
-	va_start(ap, format);
-	r = query_va(db, &s, SQLITE_STATIC, sql, format, ap);
-	va_end(ap);
-	if (r < 0)
-		return r;
-	do
-		rc = sqlite3_step(s->handle);
-	while (rc == SQLITE_ROW);
-	return rc == SQLITE_DONE ? sqlite3_changes(db->handle) : note_error(db, rc);
-}
-
-int64_t db_get_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...)
-{
-	_cleanup_(db_stmt_resetp) struct db_stmt *s = NULL;
-	va_list ap;
-	int r;
-
-	va_start(ap, format);
-	r = query_va(db, &s, SQLITE_TRANSIENT, sql, format, ap);
-	va_end(ap);
-	return r == 0 && db_step(s) > 0 ? db_column_int(s, 0) : fallback;
+	return sqlite3_get_autocommit(db->handle) ? db_run(db, "BEGIN IMMEDIATE") : 0;
 }
 
 int db_savepoint(struct db *db)
 {
-	int r = begin(db);
+	int r = db_begin(db);
 
-	return r < 0 ? r : run(db, "SAVEPOINT part");
+	return r < 0 ? r : db_run(db, "SAVEPOINT part");
 }
 
 void db_release(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
-		run(db, "RELEASE part");
+		db_run(db, "RELEASE part");
 }
 
 void db_rollback_to(struct db *db)
@@ -297,7 +116,7 @@ int db_commit(struct db *db)
 	int r = db->turn_error;
 
 	if (r == 0 && !sqlite3_get_autocommit(db->handle))
-		r = run(db, "COMMIT");
+		r = db_run(db, "COMMIT");
 	if (r < 0)
 		db_rollback(db);
 	return r;
@@ -322,7 +141,7 @@ int db_checkpoint(struct db *db)
 {
 	int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
+	return rc == SQLITE_OK ? 0 : db_to_errno(db, rc);
 }
 
 /* The first bytes, past the pages that are cached: a disk that is gone is noticed by this. */
@@ -334,7 +153,7 @@ static int read_file_start(struct db *db)
 
 	if (rc == SQLITE_OK && file && file->pMethods)
 		rc = file->pMethods->xRead(file, start, sizeof(start), 0);
-	return rc == SQLITE_OK || rc == SQLITE_IOERR_SHORT_READ ? 0 : to_errno(db, rc);
+	return rc == SQLITE_OK || rc == SQLITE_IOERR_SHORT_READ ? 0 : db_to_errno(db, rc);
 }
 
 int db_probe(struct db *db)
@@ -352,13 +171,13 @@ int db_touch(struct db *db)
 {
 	int64_t version = db_get_int(db, 0, "PRAGMA user_version", "");
 	char sql[48];
-	int r = begin(db), rc;
+	int r = db_begin(db), rc;
 
 	if (r < 0)
 		return r;
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", (int)version);
 	rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : note_error(db, rc);
+	return rc == SQLITE_OK ? 0 : db_note_error(db, rc);
 }
 
 static void note_version(struct db *db)
@@ -400,15 +219,22 @@ static int migrate(struct db *db, const struct db_options *o)
 	return 0;
 }
 
-static int apply_key(struct db *db, const struct db_key *key)
+int db_apply_key(struct sqlite3 *handle, const struct db_key *key)
 {
 	char literal[DB_KEY_LITERAL_SIZE];
 	int rc;
 
 	db_key_literal(key, literal);
-	rc = sqlite3_key(db->handle, literal, (int)strlen(literal));
+	rc = sqlite3_key(handle, literal, (int)strlen(literal));
 	sodium_memzero(literal, sizeof(literal));
-	return rc == SQLITE_OK ? 0 : to_errno(db, rc);
+	return rc;
+}
+
+static int apply_key(struct db *db, const struct db_key *key)
+{
+	int rc = db_apply_key(db->handle, key);
+
+	return rc == SQLITE_OK ? 0 : db_to_errno(db, rc);
 }
 
 /*
@@ -424,7 +250,8 @@ static int make_private(const char *path)
 
 /*
  * Exclusive locking keeps a second daemon off the same files and spares the shared-memory index.
- * The first read says whether the key fits.
+ * The first read says whether the key fits. What is deleted is filled with zeros, so that a rescue
+ * does not find it (rescue.h).
  */
 static int set_up(struct db *db, const struct db_options *o)
 {
@@ -435,7 +262,7 @@ static int set_up(struct db *db, const struct db_options *o)
 		o->cache_kib ? o->cache_kib : 2048);
 	r = execute(db,
 		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
-		"PRAGMA foreign_keys = ON");
+		"PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON");
 	/* Setting it writes to the file, also what is there already. */
 	if (r == 0 && db_get_int(db, 0, "PRAGMA auto_vacuum", "") != AUTO_VACUUM_INCREMENTAL)
 		r = execute(db, "PRAGMA auto_vacuum = INCREMENTAL");
@@ -466,7 +293,7 @@ int db_open(const struct db_options *o, struct db **ret)
 			(in_memory ? SQLITE_OPEN_CREATE : 0),
 		NULL);
 	if (rc != SQLITE_OK)
-		return to_errno(db, rc);
+		return db_to_errno(db, rc);
 	execute(db, "PRAGMA cipher_log_level = NONE"); /* it would write to stderr by itself */
 	if (!in_memory)
 		r = apply_key(db, o->key);
@@ -477,6 +304,12 @@ int db_open(const struct db_options *o, struct db **ret)
 	note_version(db);
 	*ret = TAKE_PTR(db);
 	return 0;
+}
+
+void db_set_damage_fn(struct db *db, db_damage_fn fn, void *userdata)
+{
+	db->on_damage = fn;
+	db->damage_userdata = userdata;
 }
 
 struct sqlite3 *db_handle(struct db *db)
@@ -490,15 +323,7 @@ struct db *db_close(struct db *db)
 		return NULL;
 	if (db->handle)
 		db_rollback(db);
-	for (size_t i = 0; i < CACHE_SLOTS; i++) {
-		while (db->slots[i]) {
-			struct db_stmt *s = db->slots[i];
-
-			db->slots[i] = s->next;
-			sqlite3_finalize(s->handle);
-			free(s);
-		}
-	}
+	db_forget_statements(db);
 	sqlite3_close(db->handle);
 	free(db->path);
 	free(db);

@@ -4,9 +4,9 @@
  * Knows no noun of the product. Statements are prepared once for each text (string literals,
  * compared by address) and kept.
  *
- * Errors: -ENOSPC (disk full), -EIO (I/O error, damage found while running), -EEXIST (a
- * constraint), -ENOMEM, -EKEYREJECTED (not the key of this file), -EUCLEAN (damaged),
- * -EPROTONOSUPPORT (of a newer version), -EBUSY (in use elsewhere).
+ * Errors: -ENOSPC (disk full), -EIO (I/O error), -EEXIST (a constraint), -ENOMEM, -EKEYREJECTED
+ * (not the key of this file; once it is open, damage too), -EUCLEAN (damaged), -EPROTONOSUPPORT (of
+ * a newer version), -EBUSY (in use elsewhere).
  */
 #pragma once
 
@@ -36,6 +36,10 @@ struct db_options {
 
 /* Opens or creates, sets WAL and synchronous=FULL, migrates. Nothing is changed on failure. */
 int db_open(const struct db_options *o, struct db **ret);
+
+/* Called whenever a statement comes upon damage, from within it: it may not be used there. */
+typedef void (*db_damage_fn)(void *userdata);
+void db_set_damage_fn(struct db *db, db_damage_fn fn, void *userdata);
 
 /* Rolls back what is not committed, checkpoints, closes. Takes NULL, returns NULL. */
 struct db *db_close(struct db *db);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <string.h>
 
 #define SQLITE_HAS_CODEC 1
@@ -68,17 +67,13 @@ int db_backup_new(struct db *db, const char *path, const struct db_key *key, str
 {
 	_cleanup_(db_backup_freep) struct db_backup *b = calloc(1, sizeof(*b));
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	char literal[DB_KEY_LITERAL_SIZE];
 	int rc;
 
 	if (!b || fd < 0)
 		return b ? -errno : -ENOMEM;
 	rc = sqlite3_open_v2(path, &b->to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc == SQLITE_OK) {
-		db_key_literal(key, literal);
-		rc = sqlite3_key(b->to, literal, (int)strlen(literal));
-		sodium_memzero(literal, sizeof(literal));
-	}
+	if (rc == SQLITE_OK)
+		rc = db_apply_key(b->to, key);
 	if (rc != SQLITE_OK)
 		return -EIO;
 	b->backup = sqlite3_backup_init(b->to, "main", db_handle(db), "main");
