@@ -122,6 +122,14 @@ static void print_data(const struct chat_status *s)
 	if (s->storage_put_aside)
 		print_line("", "photos were damaged; what is left of them is in %s",
 			s->storage_put_aside);
+	if (s->storage_salvaged)
+		print_line("",
+			"the database was damaged; %" PRId64 " messages were carried over, %" PRId64
+			" of them not sent, and %" PRId64
+			" to be sent are lost; what is left of it "
+			"is in %s",
+			s->storage_salvaged_messages, s->storage_salvaged_unsent,
+			s->storage_unsent_lost, s->storage_salvaged);
 }
 
 static void print_status(const struct chat_status *s)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The part of the graph that is there only while the account is open. */
 #include <errno.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "manager-internal.h"
@@ -36,14 +38,76 @@ const char *manager_explain(const struct manager *m, int error)
 	}
 }
 
+static void on_salvage(void *userdata)
+{
+	struct manager *m = userdata;
+
+	m->is_salvaging = true;
+	log_error("the database in %s is damaged: what can be read is carried over into a new one",
+		m->config.data_dir);
+	notifier_takes_time();
+}
+
+/* The manager of services starts a daemon anew that cannot help itself. */
+static void on_damage_later(void *userdata)
+{
+	struct manager *m = userdata;
+	int r;
+
+	if (!m->store)
+		return;
+	barrier_commit(m->barrier);
+	m->repair = (struct lock_state){
+		.locked = true,
+		.reason = LOCK_REPAIR,
+		.since = clock_wall_ms(),
+		.detail = "a damaged database is being put right",
+	};
+	manager_close_account(m, &m->repair);
+	r = manager_open_account(m);
+	if (r == 0) {
+		manager_start_account(m);
+		return;
+	}
+	log_error("%s: %s", m->config.data_dir, manager_explain(m, r));
+	event_loop_exit(m->loop, EXIT_FAILURE);
+}
+
+static void on_damage(void *userdata, const char *name)
+{
+	struct manager *m = userdata;
+	char field[80];
+
+	snprintf(field, sizeof(field), "DATABASE=%s", name);
+	log_full(LOG_ERR, field, "%s/%s is damaged; it is opened anew", m->config.data_dir, name);
+	m->met_damage = true;
+	event_loop_undefer(m->loop, &m->damage_later);
+	m->damage_later = (struct loop_deferred){ .fn = on_damage_later, .userdata = m };
+	event_loop_defer(m->loop, &m->damage_later);
+}
+
 static int open_store(struct manager *m)
 {
+	struct store_options o = { .barrier = m->barrier };
 	int r;
 
 	if (m->config.demo)
-		return store_open(NULL, NULL, m->barrier, &m->store);
+		return store_open(&o, &m->store);
+	o.directory = m->config.data_dir;
+	o.key = keys_get(m->keys);
+	o.key_is_right = keys_is_confirmed(m->keys);
+	o.on_salvage = on_salvage;
+	o.on_damage = on_damage;
+	o.userdata = m;
+	m->is_salvaging = false;
 	r = path_make_directories(m->config.data_dir);
-	return r < 0 ? r : store_open(m->config.data_dir, keys_get(m->keys), m->barrier, &m->store);
+	r = r < 0 ? r : store_open(&o, &m->store);
+	if (r < 0 && m->is_salvaging)
+		snprintf(m->why_not, sizeof(m->why_not),
+			"the database is damaged, and what can be read of it could not be carried "
+			"over: %s; nothing was changed",
+			strerror(-r));
+	return r;
 }
 
 static int open_service(struct manager *m)
@@ -89,6 +153,8 @@ static void on_commit(void *userdata, int error)
 
 void manager_free_account(struct manager *m)
 {
+	if (m->loop)
+		event_loop_undefer(m->loop, &m->damage_later);
 	if (m->repository) {
 		repository_set_notice_sink(m->repository, NULL, NULL);
 		repository_set_push_connector(m->repository, NULL, NULL);
@@ -107,26 +173,52 @@ void manager_free_account(struct manager *m)
 static void tell_damage(const struct manager *m)
 {
 	const char *name = store_put_aside(m->store);
+	const struct store_salvaged *s = store_get_salvaged(m->store);
+	char fields[160];
 
+	if (s) {
+		snprintf(fields, sizeof(fields),
+			"SALVAGED_MESSAGES=%" PRId64 "\nSALVAGED_UNSENT=%" PRId64
+			"\nLOST_UNSENT=%" PRId64,
+			s->messages, s->unsent, s->unsent_lost);
+		log_full(LOG_ERR, fields,
+			"the database was damaged and is put aside as %s/%s; carried over are "
+			"%" PRId64 " messages of %" PRId64 " chats, %" PRId64 " of them not sent; "
+			"lost are %" PRId64 " that were to be sent; what else is missing is "
+			"fetched from the server",
+			m->config.data_dir, s->put_aside, s->messages, s->chats, s->unsent,
+			s->unsent_lost);
+	}
 	if (name)
 		log_error("the database of the photos was damaged and is put aside as %s/%s; a new "
 			  "one begins, and what the server has is fetched again",
 			m->config.data_dir, name);
 }
 
-int manager_open_account(struct manager *m)
+static int build(struct manager *m)
 {
 	int r;
 
 	m->why_not[0] = '\0';
+	m->met_damage = false;
 	r = open_store(m);
 	r = r < 0 ? r : open_service(m);
 	r = r < 0 ? r : open_repository(m);
 	r = r < 0 ? r : manager_open_desktop(m);
-	if (r < 0) {
+	if (r < 0)
 		manager_free_account(m);
+	return r;
+}
+
+int manager_open_account(struct manager *m)
+{
+	int r = build(m);
+
+	/* What was met on the way is put right by the next opening. */
+	if (r < 0 && m->met_damage)
+		r = build(m);
+	if (r < 0)
 		return r;
-	}
 	barrier_add_listener(m->barrier, BARRIER_AFTER_EFFECTS, on_commit, m);
 	tell_damage(m);
 	if (m->keys)

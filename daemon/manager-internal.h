@@ -36,6 +36,9 @@ struct manager {
 	struct desktop *desktop;
 	void (*slept)(void *userdata); /* to be told when the machine may sleep */
 	void *slept_userdata;
+	struct loop_deferred damage_later;
+	struct lock_state repair; /* while a damaged database is put right */
+	bool is_salvaging, met_damage;
 	char why_not[256]; /* it could not be opened, where an errno does not say it */
 
 	/* What a frontend has asked for, while it is being done. */

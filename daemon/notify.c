@@ -14,7 +14,8 @@
 #include "base/text.h"
 #include "store/write.h"
 
-#define STATUS_INTERVAL_US 1000000 /* between two status lines that only counts have changed */
+#define PATIENCE_US UINT64_C(900000000) /* for what takes its time before the daemon is ready */
+#define STATUS_INTERVAL_US 1000000      /* between two status lines that only counts have changed */
 
 struct notifier {
 	struct notifier_options o;
@@ -209,6 +210,11 @@ void notifier_reloaded(void)
 void notifier_stopping(void)
 {
 	sd_notify(0, "STOPPING=1");
+}
+
+void notifier_takes_time(void)
+{
+	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%" PRIu64, PATIENCE_US);
 }
 
 void notify_failed_start(const char *why)

@@ -227,9 +227,13 @@ struct chat_status {
 	 * be done, for people. NULL when it is open.
 	 */
 	const char *locked_reason, *locked_detail;
-	const char *storage_put_aside; /* the name of a damaged database; NULL: none */
+	const char *storage_put_aside; /* the name of the photos' damaged database; NULL: none */
 	const char *push_state;        /* "off", "no_distributor", "registering", "ready" or NULL */
 	const char *push_distributor;  /* may be NULL */
+
+	/* The name of the other one, if it was damaged, or NULL, and how much was carried over. */
+	const char *storage_salvaged;
+	int64_t storage_salvaged_messages, storage_salvaged_unsent, storage_unsent_lost;
 };
 
 struct chat_account {

@@ -442,6 +442,10 @@ int decode_status(struct result *r, void **ret)
 		{ "storage.put_aside", FIELD_STRING, S(storage_put_aside) },
 		{ "push.state", FIELD_STRING, S(push_state) },
 		{ "push.distributor", FIELD_STRING, S(push_distributor) },
+		{ "storage.salvaged.put_aside", FIELD_STRING, S(storage_salvaged) },
+		{ "storage.salvaged.messages", FIELD_INTEGER, S(storage_salvaged_messages) },
+		{ "storage.salvaged.unsent", FIELD_INTEGER, S(storage_salvaged_unsent) },
+		{ "storage.salvaged.unsent_lost", FIELD_INTEGER, S(storage_unsent_lost) },
 		{ NULL },
 	};
 #undef S

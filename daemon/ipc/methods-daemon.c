@@ -46,14 +46,33 @@ static const struct schema push = {
 	.fields = push_fields,
 };
 
+static const struct schema_field salvaged_fields[] = {
+	{ "put_aside", SCHEMA_STRING,
+		.doc = "The damaged database is kept under this name beside the new one." },
+	{ "chats", SCHEMA_INTEGER, .doc = "Carried over." },
+	{ "messages", SCHEMA_INTEGER, .doc = "Carried over." },
+	{ "unsent", SCHEMA_INTEGER, .doc = "Of these, messages that were not sent." },
+	{ "unsent_lost", SCHEMA_INTEGER, .doc = "Messages to be sent that are known to be lost." },
+	{ 0 },
+};
+
+static const struct schema salvaged = {
+	.doc = "What could be read of a damaged database.",
+	.fields = salvaged_fields,
+};
+
 static const struct schema_field storage_fields[] = {
 	{ "bytes", SCHEMA_INTEGER, .doc = "Bytes on disk." },
 	{ "state", SCHEMA_ENUM, .values = write_states,
 		.doc = "Whether the last write succeeded. full: there was no space; locked: the "
 		       "databases are closed." },
 	{ "put_aside", SCHEMA_STRING, SCHEMA_OPTIONAL,
-		.doc = "At the start the photos' database was damaged; it is kept under this name "
-		       "beside the new one." },
+		.doc = "The photos' database was found damaged since the start; it is kept under "
+		       "this name beside the new one." },
+	{ "salvaged", SCHEMA_OBJECT, SCHEMA_OPTIONAL, .object = &salvaged,
+		.doc = "The database of all but photos was found damaged since the start: what is "
+		       "in the new one that is in use. What else the server has is fetched again, "
+		       "and told as added again." },
 	{ 0 },
 };
 
@@ -92,7 +111,8 @@ static const struct schema_field lock_fields[] = {
 		       "keyring_locked: the Secret Service is locked itself; "
 		       "keyring_unavailable: none answers; key_missing: the key is not where it "
 		       "should be; key_unreadable: it cannot be read there; wrong_key: it does not "
-		       "open the databases." },
+		       "open the databases; repair: a damaged one is put right, which takes "
+		       "seconds." },
 	{ "detail", SCHEMA_STRING, .doc = "For people, with what is to be done." },
 	{ 0 },
 };
@@ -157,11 +177,25 @@ static const char *storage_state(const struct store *store)
 	return store_write_state(store) == -ENOSPC ? "full" : "error";
 }
 
+static void write_salvaged(struct json_text *t, const struct store_salvaged *from)
+{
+	if (!from)
+		return;
+	json_write_object(t, "salvaged");
+	json_write_string(t, "put_aside", from->put_aside);
+	json_write_integer(t, "chats", from->chats);
+	json_write_integer(t, "messages", from->messages);
+	json_write_integer(t, "unsent", from->unsent);
+	json_write_integer(t, "unsent_lost", from->unsent_lost);
+	json_write_object_end(t);
+}
+
 static void write_storage(struct json_text *t, struct store *store)
 {
 	json_write_object(t, "storage");
 	if (store && store_put_aside(store))
 		json_write_string(t, "put_aside", store_put_aside(store));
+	write_salvaged(t, store ? store_get_salvaged(store) : NULL);
 	json_write_integer(t, "bytes", store ? store_size(store) : 0);
 	json_write_string(t, "state", storage_state(store));
 	json_write_object_end(t);

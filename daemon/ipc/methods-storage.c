@@ -204,7 +204,8 @@ const struct method methods_storage[] = {
 		.name = "storage.check",
 		.summary = "Looks for damage in the databases.",
 		.doc = "Every page's authenticity and the structure are checked. All is read, and "
-		       "nobody else is answered meanwhile: a second or so for a gigabyte.",
+		       "nobody else is answered meanwhile: a second or so for a gigabyte. What is "
+		       "damaged is put right at the daemon's next start.",
 		.result = &check_result,
 		.scopes = SCOPE_FULL,
 		.handler = on_check,

@@ -20,6 +20,7 @@ const char *const lock_reason_names[] = {
 	[LOCK_KEY_MISSING] = "key_missing",
 	[LOCK_KEY_UNREADABLE] = "key_unreadable",
 	[LOCK_WRONG_KEY] = "wrong_key",
+	[LOCK_REPAIR] = "repair",
 	NULL,
 };
 

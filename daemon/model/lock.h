@@ -22,6 +22,7 @@ enum lock_reason {
 	LOCK_KEY_MISSING,         /* where the key should be is none of this account */
 	LOCK_KEY_UNREADABLE,      /* what holds it cannot be read, or is damaged */
 	LOCK_WRONG_KEY,           /* it does not open the databases */
+	LOCK_REPAIR,              /* a damaged database is put right, and opened again */
 };
 
 /* By the enums' numbers, NULL-terminated. */

@@ -18,7 +18,13 @@ struct store {
 	struct db *chat;
 	struct db *media;
 	struct barrier *barrier;
-	char put_aside[64];       /* "": nothing */
+	char *directory;                        /* NULL: in memory */
+	char put_aside[64], chat_put_aside[64]; /* "": nothing */
+	struct store_salvaged salvaged;
+	bool is_salvaged;
+	void (*on_damage)(void *userdata, const char *name);
+	void *damage_userdata;
+	bool checking, on_damage_called;
 	const struct db_key *key; /* borrowed; NULL: in memory */
 	int64_t last_change; /* handed out so far; that of the newest row, or it would be used twice
 			      */

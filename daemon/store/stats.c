@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What holds how much, and whether it is whole. */
 #include "db/upkeep.h"
+#include "store/damage.h"
 #include "store/rows.h"
 
 static int64_t count(struct db *db, const char *sql)
@@ -27,14 +28,36 @@ void store_get_stats(struct store *s, struct store_stats *ret)
 	};
 }
 
+struct check {
+	struct store *store;
+	const char *file;
+	store_problem_fn fn;
+	void *userdata;
+};
+
+static void on_problem(void *userdata, const char *name, const char *detail)
+{
+	const struct check *c = userdata;
+
+	if (c->store->directory)
+		damage_mark(c->store->directory, c->file);
+	c->fn(c->userdata, name, detail);
+}
+
 int store_check(struct store *s, store_problem_fn fn, void *userdata)
 {
 	struct db *const databases[] = { s->chat, s->media };
 	static const char *const names[] = { "chat", "media" };
+	static const char *const files[] = { "chat.db", "media.db" };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(databases) && r >= 0; i++)
-		r = db_check(databases[i], fn, names[i], userdata);
+	s->checking = true;
+	for (size_t i = 0; i < ARRAY_SIZE(databases) && r >= 0; i++) {
+		struct check c = { s, files[i], fn, userdata };
+
+		r = db_check(databases[i], on_problem, names[i], &c);
+	}
+	s->checking = false;
 	return r;
 }
 

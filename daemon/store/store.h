@@ -24,16 +24,32 @@
 
 struct store;
 
+struct store_options {
+	const char *directory;    /* made 0700 if need be; NULL: both databases are in memory */
+	const struct db_key *key; /* borrowed as long as the store lives */
+	struct barrier *barrier;  /* the same */
+	bool key_is_right;        /* the key is known to be this account's */
+
+	/* Either may be NULL. Before what can be read is carried over, which takes its time. */
+	void (*on_salvage)(void *userdata);
+
+	/*
+	 * Once, from within a statement that has come upon damage in the database `name`: the store
+	 * is to be closed, and opened again, which deals with it.
+	 */
+	void (*on_damage)(void *userdata, const char *name);
+	void *userdata;
+};
+
 /*
- * Opens `chat.db` and `media.db` in `directory` (made 0700 if need be), or both in memory when it
- * is NULL, migrates them and attaches them to `barrier` (borrowed). `key` is copied into the
- * library's own memory, and borrowed for copies of the databases. -EKEYREJECTED: not the key of
- * these files; -EUCLEAN: damaged; -EPROTONOSUPPORT: from a newer version. Nothing is changed on
- * failure. Photos can be had again: where their database alone is damaged it is put aside under a
- * dated name, and a new one begins.
+ * Opens `chat.db` and `media.db`, migrates them and attaches them to the barrier. -EKEYREJECTED:
+ * not the key of these files; -EPROTONOSUPPORT: from a newer version; -EUCLEAN: damaged, in a way
+ * that nothing can be done about here. Nothing is changed on failure.
+ *
+ * A damaged chat.db is put aside under a dated name, and what can be read of it is in a new one.
+ * Photos can be had again: a damaged media.db is put aside too, and a new one begins.
  */
-int store_open(const char *directory, const struct db_key *key, struct barrier *barrier,
-	struct store **ret);
+int store_open(const struct store_options *o, struct store **ret);
 
 /* Checkpoints and closes. Takes NULL, returns NULL. */
 struct store *store_close(struct store *s);
@@ -54,8 +70,18 @@ const char *store_library_version(const struct store *s);
 /* The same without a store; empty when it cannot be told. */
 void store_read_library_version(char *ret, size_t size);
 
-/* What a damaged database is called now that is beside the store; NULL: none was put aside. */
+/* What a damaged media.db is called now that is beside the store; NULL: none was put aside. */
 const char *store_put_aside(const struct store *s);
+
+/* What came of a damaged chat.db. */
+struct store_salvaged {
+	const char *put_aside;           /* what it is called now */
+	int64_t chats, messages, unsent; /* carried over; the unsent ones are among the messages */
+	int64_t unsent_lost;             /* messages to be sent that are known to be lost */
+};
+
+/* Lives as long as `s`; NULL: chat.db was whole. */
+const struct store_salvaged *store_get_salvaged(const struct store *s);
 
 /* Bytes on disk. */
 int64_t store_size(struct store *s);
@@ -76,7 +102,7 @@ void store_get_stats(struct store *s, struct store_stats *ret);
 
 /*
  * Reads all of both databases; told of each piece of damage, `database` being "chat" or "media".
- * -ENOMEM.
+ * What is damaged is marked: the next store_open() deals with it. -ENOMEM.
  */
 typedef void (*store_problem_fn)(void *userdata, const char *database, const char *detail);
 int store_check(struct store *s, store_problem_fn fn, void *userdata);

@@ -190,7 +190,11 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0 || !(key = db_key_generate()))
 		die("no key");
 	check(db_key_write_file(path, key), path);
-	check(store_open(argv[1], key, s.barrier, &s.store), argv[1]);
+	check(store_open(
+		      &(struct store_options){
+			      .directory = argv[1], .key = key, .barrier = s.barrier },
+		      &s.store),
+		argv[1]);
 	put_account(&s, argv[4]);
 	for (int64_t i = 0; i < s.chats; i++)
 		put_chat(&s, i, messages_of(&s, i));

@@ -4,6 +4,7 @@ unit_tests += \
 	tests/unit/test-db \
 	tests/unit/test-key \
 	tests/unit/test-migrations \
+	tests/unit/test-salvage \
 	tests/unit/test-store
 
 db_test_libs = libchatd-db.la libchatd-base.la $(CMOCKA_LIBS)
@@ -11,6 +12,7 @@ tests_unit_test_barrier_LDADD = $(db_test_libs)
 tests_unit_test_db_LDADD = $(db_test_libs)
 tests_unit_test_key_LDADD = $(db_test_libs)
 tests_unit_test_migrations_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
+tests_unit_test_salvage_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
 tests_unit_test_store_LDADD = libchatd-store.la libchatd-model.la $(db_test_libs)
 
 repository_test_libs = libchatd-repository.la libchatd-store.la libchatd-fake.la libchatd-service.la \

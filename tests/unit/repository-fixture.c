@@ -71,7 +71,11 @@ int set_up_in(void **state, const char *json)
 	loop_timer_start_us(f->guard, GUARD_US);
 	f->barrier = barrier_new(f->loop);
 	f->key = db_key_new(key);
-	assert_int_equal(store_open(f->directory, f->key, f->barrier, &f->store), 0);
+	assert_int_equal(store_open(&(struct store_options){ .directory = f->directory,
+					    .key = f->key,
+					    .barrier = f->barrier },
+				 &f->store),
+		0);
 	f->service = fake_service_new(f->loop, path, &error);
 	assert_non_null(f->service);
 	make_repository(f);

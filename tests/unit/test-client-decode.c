@@ -268,8 +268,10 @@ static void status_is_gathered_from_its_objects(void **state)
 	assert_int_equal(DECODE(decode_status,
 				 "{\"connection\":{\"state\":\"LOCKED\"},\"locked\":"
 				 "{\"reason\":\"asked\",\"detail\":\"d\"},"
-				 "\"storage\":{\"put_aside\":\"media.db.1\"},"
-				 "\"push\":{\"state\":\"ready\",\"distributor\":\"ntfy\"}}",
+				 "\"push\":{\"state\":\"ready\",\"distributor\":\"ntfy\"},"
+				 "\"storage\":{\"put_aside\":\"media.db.1\",\"salvaged\":"
+				 "{\"put_aside\":\"chat.db.1\",\"chats\":1,\"messages\":5,"
+				 "\"unsent\":2,\"unsent_lost\":3}}}",
 				 &s),
 		0);
 	assert_string_equal(s->locked_reason, "asked");
@@ -277,6 +279,10 @@ static void status_is_gathered_from_its_objects(void **state)
 	assert_string_equal(s->storage_put_aside, "media.db.1");
 	assert_string_equal(s->push_state, "ready");
 	assert_string_equal(s->push_distributor, "ntfy");
+	assert_string_equal(s->storage_salvaged, "chat.db.1");
+	assert_int_equal(s->storage_salvaged_messages, 5);
+	assert_int_equal(s->storage_salvaged_unsent, 2);
+	assert_int_equal(s->storage_unsent_lost, 3);
 	chat_status_free(s);
 	assert_int_equal(DECODE(decode_status, "{\"unread\":1}", &s), -EBADMSG);
 }

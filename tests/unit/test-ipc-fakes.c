@@ -133,6 +133,11 @@ const char *store_put_aside(const struct store *s)
 	return NULL;
 }
 
+const struct store_salvaged *store_get_salvaged(const struct store *s)
+{
+	return NULL;
+}
+
 int64_t store_unread_total(struct store *s)
 {
 	return 3;

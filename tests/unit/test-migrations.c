@@ -71,7 +71,11 @@ static int set_up(void **state)
 	f->key = db_key_generate();
 	write_old(f, "chat.db", "chat-1.sql");
 	write_old(f, "media.db", "media-1.sql");
-	assert_int_equal(store_open(f->directory, f->key, f->barrier, &f->store), 0);
+	assert_int_equal(store_open(&(struct store_options){ .directory = f->directory,
+					    .key = f->key,
+					    .barrier = f->barrier },
+				 &f->store),
+		0);
 	*state = f;
 	return 0;
 }
@@ -194,7 +198,11 @@ static void test_the_migrated_store_is_whole_and_is_written_to(void **state)
 	assert_int_equal(barrier_commit(f->barrier), 0);
 	store_close(f->store);
 	f->store = NULL;
-	assert_int_equal(store_open(f->directory, f->key, f->barrier, &f->store), 0);
+	assert_int_equal(store_open(&(struct store_options){ .directory = f->directory,
+					    .key = f->key,
+					    .barrier = f->barrier },
+				 &f->store),
+		0);
 	assert_int_equal(store_message_get(f->store, "m5", add_message, f), 0);
 	assert_string_equal(f->text, "m5 SENT not sent yet\n");
 }

@@ -28,7 +28,11 @@ static void reopen(struct fixture *f)
 {
 	store_close(f->store);
 	f->store = NULL;
-	assert_int_equal(store_open(f->directory, f->key, f->barrier, &f->store), 0);
+	assert_int_equal(store_open(&(struct store_options){ .directory = f->directory,
+					    .key = f->key,
+					    .barrier = f->barrier },
+				 &f->store),
+		0);
 }
 
 static int set_up(void **state)
