@@ -106,7 +106,7 @@ int verb_settings(struct ctl *ctl, int argc, char **argv);
 int verb_call(struct ctl *ctl, int argc, char **argv);
 
 /* Ends the process: a tool has nothing better to do when memory is short. */
-void *must(void *allocated);
+__attribute__((returns_nonnull)) void *must(void *allocated);
 
 /*
  * Makes the client of the daemon that the options name, or else the environment, and connects

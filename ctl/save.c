@@ -124,7 +124,8 @@ static int make_temporary(const char *path, char **ret_name)
 	umask(mask);
 	if (asprintf(&name, "%.*s.chatctl-XXXXXX", slash ? (int)(slash + 1 - path) : 0, path) < 0)
 		name = NULL;
-	fd = mkostemp(must(name), O_CLOEXEC);
+	name = must(name);
+	fd = mkostemp(name, O_CLOEXEC);
 	if (fd < 0) {
 		free(name);
 		return -1;

@@ -192,8 +192,8 @@ static int fetch_from_credential(struct keys *k, struct failure *f)
 {
 	struct db_key *key = NULL;
 	char path[PATH_MAX];
-	uint8_t *secret;
-	size_t size;
+	uint8_t *secret = NULL;
+	size_t size = 0;
 	int r = read_credential(k, &secret, &size);
 
 	if (r < 0)
@@ -243,8 +243,8 @@ static int wrap(
 
 static int put_into_credential(struct keys *k)
 {
-	uint8_t *secret;
-	size_t size;
+	uint8_t *secret = NULL;
+	size_t size = 0;
 	int r = read_credential(k, &secret, &size);
 
 	if (r < 0)
@@ -320,7 +320,7 @@ static int make_key(struct keys *k, struct failure *f)
 		return keys_lock(
 			k, f, LOCK_KEY_MISSING, "%s has a database and no key to it", k->data_dir);
 	if (k->credentials_dir) {
-		uint8_t *secret;
+		uint8_t *secret = NULL;
 		size_t size;
 
 		if (read_credential(k, &secret, &size) == 0) {

@@ -182,7 +182,7 @@ static ssize_t send_some(int fd, const struct request *r)
 {
 	union {
 		char bytes[CMSG_SPACE(CHAT_FDS_MAX * sizeof(int))];
-		struct cmsghdr align;
+		struct cmsghdr first;
 	} control = { 0 };
 	struct iovec iov = { r->line + r->sent, r->length - r->sent };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -193,12 +193,12 @@ static ssize_t send_some(int fd, const struct request *r)
 			fds[i] = r->fds[i].fd;
 		message.msg_control = control.bytes;
 		message.msg_controllen = CMSG_SPACE(r->n_fds * sizeof(int));
-		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+		control.first = (struct cmsghdr){
 			.cmsg_len = CMSG_LEN(r->n_fds * sizeof(int)),
 			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 		};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), fds, r->n_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.first), fds, r->n_fds * sizeof(int));
 	}
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -676,5 +676,5 @@ int decode_setting(struct result *r, void **ret)
 
 	if (cJSON_GetArraySize(settings) != 1)
 		return -EBADMSG;
-	return setting_from(r, settings->child, ret);
+	return setting_from(r, cJSON_GetArrayItem(settings, 0), ret);
 }

@@ -14,13 +14,18 @@ dist_check_SCRIPTS += \
 	tests/check-units tests/check-words
 TESTS += $(dist_check_SCRIPTS)
 
-EXTRA_DIST += .ci/run tests/source_tree.py \
+EXTRA_DIST += .ci/run tests/analysis-answers tests/source_tree.py \
 	tests/data/make-photo tests/data/photo.jpg \
-	tools/check tools/coverage tools/format tools/quickstart tools/same-picture tools/setup tools/tally-results
+	tools/analyse tools/check tools/coverage tools/format tools/quickstart tools/same-picture tools/setup tools/tally-results
 
 coverage:
 	$(top_srcdir)/tools/coverage
 .PHONY: coverage
+
+# Static analysis of the source tree, in a build of its own.
+analyse:
+	$(top_srcdir)/tools/analyse
+.PHONY: analyse
 
 include tests/unit/local.mk
 include tests/fuzz/local.mk

@@ -14,7 +14,7 @@
 #define PATH "/org/freedesktop/Notifications"
 #define ENTRY "org.chatd.Chat1" /* of the desktop file */
 #define ICON "mail-unread"
-#define BY_SERVER -1 /* how long it stays */
+#define BY_SERVER (-1) /* how long it stays */
 
 enum {
 	CAN_ACTIONS = 1 << 0,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ipc/line-call.h"
 
+#include <errno.h>
 #include <sodium.h>
 
 #include "base/buffer.h"
@@ -320,12 +321,12 @@ void line_queue_add(struct line_queue *q, struct line *line)
 		call_queue_limit_fds(&q->calls, fds);
 	/* It may have held a password. */
 	sodium_memzero(line->data, line->len);
+	if (r == 0 && cJSON_IsArray(value) && !check_batch_size(cJSON_GetArraySize(value), &error))
+		r = -EINVAL;
 	if (r < 0)
 		answer_null(q, &error);
 	else if (!cJSON_IsArray(value))
 		start(q, value, NULL, line->len, fds);
-	else if (!check_batch_size(cJSON_GetArraySize(value), &error))
-		answer_null(q, &error);
 	else
 		start_batch(q, TAKE_PTR(value), line->len, fds);
 }

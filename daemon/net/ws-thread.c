@@ -407,6 +407,8 @@ static int callback(
 {
 	struct run *r = wsi ? lws_context_user(lws_get_context(wsi)) : NULL;
 
+	if (!r)
+		return 0;
 	switch (reason) {
 	case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
 		follow_orders(r);

@@ -352,7 +352,7 @@ static int start(struct preview *p, const struct preview_options *o, int image_f
 
 		r = spawn(o, &d, &pid);
 	}
-	return r < 0 ? r : watch_process(p, pid);
+	return r == 0 ? watch_process(p, pid) : r;
 }
 
 int preview_start(struct event_loop *loop, const struct preview_options *o, int image_fd,

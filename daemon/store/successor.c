@@ -136,8 +136,10 @@ static int remove_put_aside(int directory, const char *path)
 {
 	_cleanup_(closedirp) DIR *d = opendir(path);
 	const struct dirent *e;
-	int r = d ? 0 : -errno;
+	int r = 0;
 
+	if (!d)
+		return -errno;
 	while (r == 0 && (e = readdir(d)))
 		if (strncmp(e->d_name, "chat.db.damaged-", 16) == 0 ||
 			strncmp(e->d_name, "media.db.damaged-", 17) == 0)

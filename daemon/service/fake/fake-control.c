@@ -154,7 +154,7 @@ int fake_service_inject(struct service *s, const struct fake_message *m, int64_t
 	if (r == 0)
 		r = world_append(&f->world, c, &made, &placed);
 	message_clear(&made);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!m->silent)
 		fake_tell_message(f, placed);

@@ -124,7 +124,9 @@ static void send(struct download_call *d)
 	r.without_token = d->redirects > 0;
 
 	d->begun = false;
-	if (d->offset > 0 && asprintf(&if_range, "If-Range: %s", d->etag) >= 0) {
+	if (d->offset > 0 && asprintf(&if_range, "If-Range: %s", d->etag) < 0)
+		if_range = NULL;
+	if (if_range) {
 		snprintf(range, sizeof(range), "Range: bytes=%" PRId64 "-", d->offset);
 		r.headers[0] = range;
 		r.headers[1] = if_range;

@@ -84,8 +84,8 @@ static int add_metadata(struct buffer *b, const char *key, const char *value)
 	_cleanup_free_ char *pair = NULL;
 
 	if (!encoded || asprintf(&pair, "%s%s %s", buffer_size(b) ? "," : "", key, encoded) < 0)
-		return -ENOMEM;
-	return buffer_append(b, pair, strlen(pair));
+		pair = NULL;
+	return pair ? buffer_append(b, pair, strlen(pair)) : -ENOMEM;
 }
 
 static int add_dimension(struct buffer *b, const char *key, int64_t value)
