@@ -24,13 +24,13 @@
 #define MAX_CPU_SECONDS 20
 
 /*
- * AddressSanitizer reserves terabytes of address space and looks into /proc/self when it has found
- * something.
+ * AddressSanitizer and ThreadSanitizer reserve terabytes of address space and look into /proc/self
+ * when they have found something.
  */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
 #endif
 #endif

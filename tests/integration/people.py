@@ -15,7 +15,7 @@ import time
 import rpc
 from backend import Backend
 
-PATIENCE = 60
+PATIENCE = 2 * rpc.TIMEOUT
 
 
 def until(condition, patience=PATIENCE):
@@ -42,7 +42,7 @@ class Account(rpc.Daemon):
 
     def command(self):
         helper = pathlib.Path(rpc.program()).with_name("chatd-preview")
-        return [rpc.program(), "--account", self.name, "--data-dir", str(self.data),
+        return [*rpc.WRAPPER, rpc.program(), "--account", self.name, "--data-dir", str(self.data),
                 "--socket", str(self.path), "--config", "/dev/null",
                 "--preview-helper", str(helper), *self.arguments]
 
