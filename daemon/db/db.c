@@ -262,7 +262,11 @@ static int set_up(struct db *db, const struct db_options *o)
 		o->cache_kib ? o->cache_kib : 2048);
 	r = execute(db,
 		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
-		"PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON");
+		"PRAGMA foreign_keys = ON");
+	r = r < 0 ? r
+		  : execute(db,
+			    o->zeroes_pages ? "PRAGMA secure_delete = ON"
+					    : "PRAGMA secure_delete = FAST");
 	/* Setting it writes to the file, also what is there already. */
 	if (r == 0 && db_get_int(db, 0, "PRAGMA auto_vacuum", "") != AUTO_VACUUM_INCREMENTAL)
 		r = execute(db, "PRAGMA auto_vacuum = INCREMENTAL");

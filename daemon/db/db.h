@@ -32,6 +32,7 @@ struct db_options {
 	const struct db_migration *migrations; /* the n-th leads from version n to n + 1 */
 	unsigned n_migrations;
 	unsigned cache_kib;
+	bool zeroes_pages; /* that hold nothing any more: db/rescue.h finds no deleted rows then */
 };
 
 /* Opens or creates, sets WAL and synchronous=FULL, migrates. Nothing is changed on failure. */

@@ -92,10 +92,16 @@ static void on_slice(void *userdata)
 
 	if (!is_on(h))
 		return;
+	h->gone = h->evicted;
 	/* Whoever waits for the server has the turns for themselves. */
 	n = repository_is_asked(r) ? 1 : work(r);
 	if (n > 0) {
 		loop_timer_start_us(h->slice, repository_is_asked(r) ? IDLE_US : 0);
+		return;
+	}
+	if (h->purge_fn && storage_spend_reserve(r, n)) {
+		h->again = true;
+		loop_timer_start_us(h->slice, 0);
 		return;
 	}
 	if (n < 0)
@@ -130,6 +136,12 @@ void history_retention_undone(struct repository *r, int error)
 
 	if (!loop_timer_is_running(h->slice))
 		return;
+	if (h->again || (h->purge_fn && storage_spend_reserve(r, error))) {
+		h->again = false;
+		h->evicted = h->gone;
+		loop_timer_start_us(h->slice, 0);
+		return;
+	}
 	end_round(h, error);
 	begin_round(r, REMOVING_RETRY_US);
 }

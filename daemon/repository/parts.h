@@ -183,7 +183,9 @@ struct retention {
 	int64_t used_at, n;           /* looked at up to here in this round */
 	repository_count_fn purge_fn; /* all that can go is to go, for this one */
 	void *purge_userdata;
+	bool again; /* what failed in this turn is tried again in the next */
 	int64_t purged;
+	int64_t gone; /* of these, before this turn */
 };
 
 /* The same for messages. */
@@ -195,6 +197,8 @@ struct history_retention {
 	uint64_t round_us; /* when it began */
 	repository_count_fn purge_fn;
 	void *purge_userdata;
+	bool again;
+	int64_t gone; /* of those evicted, before this turn */
 };
 
 struct storage {
@@ -486,6 +490,11 @@ void history_retention_note_commit(struct repository *r);
 
 /* Much has gone: gives free space back, a little a turn. */
 void give_back_schedule(struct repository *r);
+
+/*
+ * Something is to be removed, and `error` is in the way: true when there is room now to try again.
+ */
+bool storage_spend_reserve(struct repository *r, int error);
 
 /* Decides, before a message is stored, what is to be fetched of its attachments by itself. */
 void transfers_plan(struct repository *r, struct message *m, bool live);

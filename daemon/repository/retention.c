@@ -69,6 +69,7 @@ static void on_slice(void *userdata)
 	struct look l = { .repository = r, .used_at = t->used_at, .n = t->n };
 	int e;
 
+	t->gone = t->purged;
 	if (t->policy.media_days > 0)
 		l.before = clock_wall_ms() / 1000 - t->policy.media_days * DAY_S;
 	l.over = t->purge_fn ||
@@ -79,7 +80,10 @@ static void on_slice(void *userdata)
 	if (l.id[0])
 		e = store_attachment_evict(r->store, l.id);
 	t->purged += l.id[0] && e >= 0;
-	if (e < 0 && e != -ECANCELED && e != -ENOENT) {
+	if (e < 0 && t->purge_fn && storage_spend_reserve(r, e)) {
+		t->again = true;
+		loop_timer_start_us(t->slice, 0);
+	} else if (e < 0 && e != -ECANCELED && e != -ENOENT) {
 		log_warning("old photos cannot be removed: %s", strerror(-e));
 		end_round(r, e);
 	} else if (l.id[0] || (e == 0 && l.seen == LOOK_AT)) {
@@ -105,6 +109,12 @@ void retention_undone(struct repository *r, int error)
 	t->used_at = t->n = 0;
 	if (!loop_timer_is_running(t->slice))
 		return;
+	if (t->again || (t->purge_fn && storage_spend_reserve(r, error))) {
+		t->again = false;
+		t->purged = t->gone;
+		loop_timer_start_us(t->slice, 0);
+		return;
+	}
 	loop_timer_start_us(t->slice, REMOVING_RETRY_US);
 	end_round(r, error);
 }

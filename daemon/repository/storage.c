@@ -14,6 +14,14 @@ static void on_give_back(void *userdata)
 		loop_timer_start_us(r->storage.give_back, 0);
 }
 
+bool storage_spend_reserve(struct repository *r, int error)
+{
+	if (error != -ENOSPC || store_reserve_spend(r->store) < 0)
+		return false;
+	log_notice("the disk is full: what was kept back for removing is used");
+	return true;
+}
+
 void give_back_schedule(struct repository *r)
 {
 	if (!loop_timer_is_running(r->storage.give_back))

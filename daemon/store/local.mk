@@ -17,6 +17,7 @@ libchatd_store_la_SOURCES = \
 	daemon/store/outbox.c \
 	daemon/store/push.c \
 	daemon/store/receipts.c \
+	daemon/store/reserve.c \
 	daemon/store/rows.h \
 	daemon/store/salvage.c daemon/store/salvage.h \
 	daemon/store/schema.c daemon/store/schema.h \

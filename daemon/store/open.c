@@ -69,6 +69,7 @@ static int open_chat_file(const struct store_options *o, const char *name, struc
 		.migrations = chat_migrations,
 		.n_migrations = n_chat_migrations,
 		.cache_kib = CHAT_CACHE_KIB,
+		.zeroes_pages = true,
 	};
 
 	return open_file(o->directory, name, o->key, &how, ret);
@@ -272,6 +273,7 @@ int store_open(const struct store_options *o, struct store **ret)
 	r = open_both(s, o);
 	if (r < 0)
 		return r;
+	store_reserve_keep(s); /* where there is no room now there will be later */
 	search_load(s);
 	s->barrier = o->barrier;
 	s->key = o->key;

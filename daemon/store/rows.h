@@ -116,6 +116,9 @@ int own_watermark(struct store *s, int64_t chat, int64_t seq, bool told);
  */
 int peer_watermark(struct store *s, int64_t chat, enum message_status status, int64_t seq);
 
+/* Keeps some room back, unless that is done already. -ENOSPC and what open(2) says. */
+int store_reserve_keep(struct store *s);
+
 /* Reads how far the full-text index has come. */
 void search_load(struct store *s);
 

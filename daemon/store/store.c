@@ -80,6 +80,8 @@ void store_checkpoint(struct store *s)
 {
 	db_checkpoint(s->media);
 	db_checkpoint(s->chat);
+	/* Files have become shorter only now. */
+	store_reserve_keep(s);
 }
 
 int store_begin(struct store *s)

@@ -317,8 +317,14 @@ int store_search_index(struct store *s, int64_t limit);
  */
 int store_media_sweep(struct store *s);
 
-/* Copies the logs into the databases. For idle moments. */
+/* Copies the logs into the databases, and keeps room back again. For idle moments. */
 void store_checkpoint(struct store *s);
+
+/*
+ * Some room is kept back on the disk, so that things can be removed when there is no other: it is
+ * given up here (-ENOENT: it was before), and taken again by store_open and store_checkpoint.
+ */
+int store_reserve_spend(struct store *s);
 
 /* Gives free space back, a little in each turn. 1: there is more; 0: not. */
 int store_give_back(struct store *s);
