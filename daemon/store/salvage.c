@@ -102,8 +102,7 @@ static const struct kind page_kinds[] = {
  */
 static const struct kind root_kinds[] = {
 	{ "account", DB_TREE_ROWID,
-		"ittttt"
-		"TiTi",
+		"itttttTiTi",
 		"INSERT OR IGNORE INTO account VALUES(1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)" },
 	{ "setting", DB_TREE_KEYED, "tt", "INSERT OR IGNORE INTO setting VALUES(?1, ?2)" },
 	{ "consumer", DB_TREE_KEYED, "ti", "INSERT OR IGNORE INTO consumer VALUES(?1, ?2)" },
@@ -140,49 +139,38 @@ static const char *const preparations[] = {
 	"< " PENDING " AND " what "), 0)"
 #define N_ATTACHMENTS "(SELECT count(*) FROM attachment a WHERE a.message = message.id)"
 
+/* clang-format off */
 /* In this order. */
 static const char *const repairs[] = {
-	/* What the indexes know of users and chats whose rows are lost; change 0 marks the
-	   chats. */
+	/* What the indexes know of users and chats whose rows are lost; change 0 marks the chats. */
 	"INSERT OR IGNORE INTO user(n, id) SELECT n, id FROM indexed_user",
 	"INSERT OR IGNORE INTO chat(n, id, user, provisional, created_at, last_at, change)"
 	" SELECT n, id, user, n IN (SELECT n FROM indexed_provisional),"
 	" ifnull((SELECT min(created_at) FROM message m WHERE m.chat = n), 0), 0, 0"
 	" FROM indexed_chat JOIN indexed_chat_user USING(n)",
 	"UPDATE chat SET server_seq = ifnull(" NEWEST_SEQ ", 0),"
-	" read_seq = " NEWEST_SEQ_WITH(
-		"m.outgoing = 0 AND m.status = 3") ","
-						   " peer_received_seq = " NEWEST_SEQ_WITH(
-							   "m.outgoing = 1 AND m.status IN "
-							   "(2, 3)") ","
-								     " peer_read_seq "
-								     "= " NEWEST_SEQ_WITH(
-									     "m.outgoing = "
-									     "1 AND "
-									     "m.status = 3") " WHER"
-											     "E "
-											     "chang"
-											     "e = "
-											     "0",
+	" read_seq = " NEWEST_SEQ_WITH("m.outgoing = 0 AND m.status = 3") ","
+	" peer_received_seq = " NEWEST_SEQ_WITH("m.outgoing = 1 AND m.status IN (2, 3)") ","
+	" peer_read_seq = " NEWEST_SEQ_WITH("m.outgoing = 1 AND m.status = 3")
+	" WHERE change = 0",
 	"DELETE FROM chat WHERE user NOT IN (SELECT n FROM user)",
 
 	/* Messages: one chat has two people in it. */
 	"DELETE FROM message WHERE chat NOT IN (SELECT n FROM chat)",
-	"INSERT OR IGNORE INTO user(n, id, name) SELECT 1 + max((SELECT ifnull(max(n), 0) "
-	"FROM user),"
-	" (SELECT ifnull(max(user), 0) FROM message)), user_id, user_name FROM account",
+	"INSERT OR IGNORE INTO user(n, id, name) SELECT 1 + max("
+	"(SELECT ifnull(max(n), 0) FROM user), (SELECT ifnull(max(user), 0) FROM message)),"
+	" user_id, user_name FROM account",
 	"UPDATE message SET user = CASE WHEN outgoing = 0"
 	" THEN (SELECT c.user FROM chat c WHERE c.n = message.chat)"
-	" ELSE ifnull((SELECT u.n FROM user u JOIN account a ON a.user_id = u.id), user) "
-	"END"
+	" ELSE ifnull((SELECT u.n FROM user u JOIN account a ON a.user_id = u.id), user) END"
 	" WHERE user NOT IN (SELECT n FROM user)",
 	"DELETE FROM message WHERE user NOT IN (SELECT n FROM user)",
 
 	/* Photos. */
 	"DELETE FROM message WHERE position < " PENDING " AND attachments > " N_ATTACHMENTS,
-	"UPDATE message SET status = 4, error_title = 'a photo is lost', error_detail ="
-	" 'the database was damaged where it told of the photo', attachments "
-	"= " N_ATTACHMENTS " WHERE attachments > " N_ATTACHMENTS,
+	"UPDATE message SET status = 4, error_title = 'a photo is lost',"
+	" error_detail = 'the database was damaged where it told of the photo',"
+	" attachments = " N_ATTACHMENTS " WHERE attachments > " N_ATTACHMENTS,
 	"DELETE FROM attachment WHERE outgoing = 1 AND url IS NULL"
 	" AND message NOT IN (SELECT id FROM message)",
 
@@ -198,12 +186,12 @@ static const char *const repairs[] = {
 	"UPDATE chat SET unread = max(0, floor_seq - 1 - read_seq) + (SELECT count(*)"
 	" FROM message m WHERE m.chat = chat.n AND m.position > chat.read_seq"
 	" AND m.position >= chat.floor_seq AND m.position < " PENDING " AND m.outgoing = 0)",
-	"UPDATE chat SET last_position = (SELECT max(position) FROM message m WHERE m.chat "
-	"= chat.n)",
-	"UPDATE chat SET last_at = ifnull((SELECT created_at FROM message m WHERE m.chat = "
-	"chat.n"
-	" AND m.position = chat.last_position), created_at)",
+	"UPDATE chat SET last_position ="
+	" (SELECT max(position) FROM message m WHERE m.chat = chat.n)",
+	"UPDATE chat SET last_at = ifnull((SELECT created_at FROM message m"
+	" WHERE m.chat = chat.n AND m.position = chat.last_position), created_at)",
 };
+/* clang-format on */
 
 static int run(struct salvage *s, const char *const *statements, size_t n)
 {
