@@ -79,8 +79,9 @@ static void on_logout(struct request *rq)
 
 	if (api->lock.locked)
 		return request_fail_with(rq, FAILURE_LOCKED, "%s", api->lock.detail);
-	if (!has_key(rq))
-		return;
+	if (!api->account_ops)
+		return request_fail_with(
+			rq, FAILURE_UNSUPPORTED, "this is a trial, of which nothing is stored");
 	if (p->confirm)
 		return api->account_ops->log_out(api->account_userdata, on_done, rq);
 	store_get_stats(api->store, &held);
