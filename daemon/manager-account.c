@@ -45,7 +45,7 @@ static void on_salvage(void *userdata)
 	m->is_salvaging = true;
 	log_error("the database in %s is damaged: what can be read is carried over into a new one",
 		m->config.data_dir);
-	notifier_takes_time();
+	notifier_takes_time(m->notifier);
 }
 
 /* The manager of services starts a daemon anew that cannot help itself. */

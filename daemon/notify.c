@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "store/write.h"
 
-#define PATIENCE_US UINT64_C(900000000) /* for what takes its time before the daemon is ready */
+#define PATIENCE_US UINT64_C(900000000) /* for what takes its time */
 #define STATUS_INTERVAL_US 1000000      /* between two status lines that only counts have changed */
 
 struct notifier {
@@ -30,6 +30,7 @@ struct notifier {
 	struct loop_timer *tell_later;
 
 	uint64_t watchdog_us; /* 0: nobody watches */
+	bool is_patient;      /* whoever watches has been asked to wait */
 	uint64_t looked_at_us;
 	struct barrier_effect feed;
 	struct loop_timer *look;
@@ -212,9 +213,14 @@ void notifier_stopping(void)
 	sd_notify(0, "STOPPING=1");
 }
 
-void notifier_takes_time(void)
+/* The watchdog's own time comes back with the account. */
+void notifier_takes_time(struct notifier *n)
 {
-	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%" PRIu64, PATIENCE_US);
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, PATIENCE_US);
+	if (n->watchdog_us == 0)
+		return;
+	sd_notifyf(0, "WATCHDOG=1\nWATCHDOG_USEC=%" PRIu64, PATIENCE_US);
+	n->is_patient = true;
 }
 
 void notify_failed_start(const char *why)
@@ -231,6 +237,9 @@ void notifier_open(struct notifier *n, struct store *store, struct repository *r
 	n->store = store;
 	n->repository = repository;
 	n->lock = NULL;
+	if (n->is_patient)
+		sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64, n->watchdog_us);
+	n->is_patient = false;
 	repository_add_observer(repository, &observer, n);
 	on_tell_later(n);
 }

@@ -49,7 +49,7 @@ void notifier_reloaded(void);
 void notifier_stopping(void);
 
 /* What comes now may take minutes, during which nothing else is done. */
-void notifier_takes_time(void);
+void notifier_takes_time(struct notifier *n);
 
 /* For the moment before the end of a daemon that cannot start. */
 void notify_failed_start(const char *why);

@@ -119,3 +119,20 @@ def test_a_full_disk_is_not_taken_for_a_stuck_daemon(tmp_path, manager, small_di
         until(lambda: alice.call("daemon.status")["storage"]["state"] == "ok")
         manager.wait(lambda told: "STATUS" in told and "disk" not in told["STATUS"])
         people.backend.start()
+
+
+def test_carrying_over_what_can_be_read_of_a_damaged_database_may_take_its_time(tmp_path, manager):
+    with People(tmp_path) as people:
+        alice = people.sign_in("alice")
+        alice.stop()
+        database = alice.data / "chat.db"
+        pages = bytearray(database.read_bytes())
+        pages[-3000] ^= 1
+        database.write_bytes(pages)
+        (alice.data / "chat.db.suspect").touch()
+        alice.environment = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "60000000"}
+        alice.start()
+        manager.wait(lambda told: "EXTEND_TIMEOUT_USEC" in told)
+        assert manager.wait(lambda told: "WATCHDOG_USEC" in told)["WATCHDOG_USEC"] == "900000000"
+        assert manager.wait(lambda told: "WATCHDOG_USEC" in told)["WATCHDOG_USEC"] == "60000000"
+        manager.wait(lambda told: "READY" in told)
