@@ -24,9 +24,27 @@ void client_clear(struct client *c)
 	hub_remove(&c->subscriber);
 }
 
+/* What could not be read looks like what is not there. */
+static bool is_spoilt(const struct request *rq)
+{
+	const struct api *api = rq->api;
+
+	return !api->lock.locked && api->store && store_has_met_damage(api->store) &&
+		!(rq->method->flags & METHOD_WHILE_LOCKED);
+}
+
 static void end(struct request *rq, cJSON *result, const struct rpc_error *error, int fd)
 {
-	rq->ops->done(rq, result, error, fd);
+	struct rpc_error spoilt;
+
+	if (!is_spoilt(rq))
+		return rq->ops->done(rq, result, error, fd);
+	cJSON_Delete(result);
+	if (fd >= 0)
+		close(fd);
+	rpc_error_set(&spoilt, CHAT_ERROR_STORAGE_ERROR,
+		"the database is damaged; what can be read of it is being carried over");
+	rq->ops->done(rq, NULL, &spoilt, -1);
 }
 
 static int check_fds(const struct request *rq, struct rpc_error *e)

@@ -208,9 +208,9 @@ static int take_salvaged(struct store *s, const struct store_options *o)
 static void on_damage(struct store *s, const char *name)
 {
 	damage_mark(s->directory, name);
-	if (s->checking || s->on_damage_called || !s->on_damage)
+	if (s->checking || s->has_met_damage || !s->on_damage)
 		return;
-	s->on_damage_called = true;
+	s->has_met_damage = true;
 	s->on_damage(s->damage_userdata, name);
 }
 
@@ -249,6 +249,11 @@ static int open_both(struct store *s, const struct store_options *o)
 	if (e == 0 && r == 1)
 		e = take_salvaged(s, o);
 	return e < 0 ? e : watch_for_damage(s, o);
+}
+
+bool store_has_met_damage(const struct store *s)
+{
+	return s->has_met_damage;
 }
 
 const char *store_put_aside(const struct store *s)

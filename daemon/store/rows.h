@@ -24,7 +24,7 @@ struct store {
 	bool is_salvaged;
 	void (*on_damage)(void *userdata, const char *name);
 	void *damage_userdata;
-	bool checking, on_damage_called;
+	bool checking, has_met_damage;
 	const struct db_key *key; /* borrowed; NULL: in memory */
 	int64_t last_change; /* handed out so far; that of the newest row, or it would be used twice
 			      */

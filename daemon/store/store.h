@@ -70,6 +70,9 @@ const char *store_library_version(const struct store *s);
 /* The same without a store; empty when it cannot be told. */
 void store_read_library_version(char *ret, size_t size);
 
+/* Reading has met damage: what it found counts for nothing, and the store is opened anew. */
+bool store_has_met_damage(const struct store *s);
+
 /* What a damaged media.db is called now that is beside the store; NULL: none was put aside. */
 const char *store_put_aside(const struct store *s);
 

@@ -128,6 +128,11 @@ int store_write_state(const struct store *s)
 	return 0;
 }
 
+bool store_has_met_damage(const struct store *s)
+{
+	return false;
+}
+
 const char *store_put_aside(const struct store *s)
 {
 	return NULL;
