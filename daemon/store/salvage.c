@@ -142,7 +142,7 @@ static const char *const preparations[] = {
 /* clang-format off */
 /* In this order. */
 static const char *const repairs[] = {
-	/* What the indexes know of users and chats whose rows are lost; change 0 marks the chats. */
+	/* What the indexes know of users and chats whose rows are lost; 0 marks the chats. */
 	"INSERT OR IGNORE INTO user(n, id) SELECT n, id FROM indexed_user",
 	"INSERT OR IGNORE INTO chat(n, id, user, provisional, created_at, last_at, change)"
 	" SELECT n, id, user, n IN (SELECT n FROM indexed_provisional),"

@@ -38,6 +38,20 @@ def read_records(path):
         at += size
 
 
+def drop_torn(path):
+    """A kill may have come amid the writing of the last record: what it speaks of was not answered."""
+    with open(path, "r+b") as file:
+        total, at = path.stat().st_size, 0
+        while at + HEADER.size <= total:
+            file.seek(at)
+            kind, _, _, size = HEADER.unpack(file.read(HEADER.size))
+            end = at + HEADER.size + (size if kind != TRUNCATE else 0)
+            if end > total:
+                break
+            at = end
+        file.truncate(at)
+
+
 def answers_in(records):
     """(number of the record, id) of each message that a frontend was answered or told of."""
     streams = collections.defaultdict(bytes)
@@ -184,10 +198,12 @@ class Load:
             if part == 0:
                 self.wait_checkpoint()
                 self.account.kill()
+                drop_torn(self.record)
                 self.client.close()
                 self.waiting.clear()
                 self.start()
         self.account.kill()
+        drop_torn(self.record)
         self.client.close()
 
     def wait_checkpoint(self):
