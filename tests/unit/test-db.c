@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "db/db.h"
+#include "db/upkeep.h"
 #include "temporary.h"
 
 static const struct db_migration steps[] = {
@@ -98,6 +99,71 @@ static void test_nothing_readable_on_disk(void **state)
 		}
 	}
 	db_close(db);
+}
+
+static void copy_file(const struct place *p, const char *from, const char *to)
+{
+	char path[PATH_MAX], bytes[65536];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%.4000s/%s", p->directory, from);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	n = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	assert_true(n > 0 && n < (ssize_t)sizeof(bytes));
+	snprintf(path, sizeof(path), "%.4000s/%s", p->directory, to);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, bytes, (size_t)n), n);
+	close(fd);
+}
+
+static void tear_last_page(const struct place *p)
+{
+	int fd = open(p->path, O_RDWR | O_CLOEXEC);
+	off_t at = lseek(fd, -2048, SEEK_END);
+
+	assert_true(at > 4096);
+	assert_int_equal(pwrite(fd, "torn", 4, at), 4);
+	close(fd);
+}
+
+static void count_problem(void *userdata, const char *name, const char *detail)
+{
+	++*(int *)userdata;
+}
+
+static int count_problems(struct place *p)
+{
+	_cleanup_(db_closep) struct db *db = NULL;
+	int problems = 0;
+
+	assert_int_equal(open_at(p, p->key, 1, &db), 0);
+	assert_int_equal(db_check(db, count_problem, "a", &problems), 0);
+	return problems;
+}
+
+/* As a power cut amid a checkpoint leaves it. */
+static void test_a_torn_page_that_the_log_has_is_no_damage(void **state)
+{
+	struct place *p = *state;
+	struct db *db = NULL;
+
+	assert_int_equal(open_at(p, p->key, 1, &db), 0);
+	assert_int_equal(db_write(db, "INSERT INTO note(text) VALUES(?1)", "s", "one"), 1);
+	assert_int_equal(db_commit(db), 0);
+	assert_int_equal(db_checkpoint(db), 0);
+	assert_int_equal(db_write(db, "INSERT INTO note(text) VALUES(?1)", "s", "two"), 1);
+	assert_int_equal(db_commit(db), 0);
+	copy_file(p, "a.db", "b.db");
+	copy_file(p, "a.db-wal", "b.db-wal");
+	db_close(db);
+	snprintf(p->path, sizeof(p->path), "%.4000s/b.db", p->directory);
+	tear_last_page(p);
+	assert_int_equal(count_problems(p), 0);
+	tear_last_page(p);
+	assert_true(count_problems(p) > 0);
 }
 
 /* A start waits for no disk. */
@@ -239,6 +305,8 @@ int main(void)
 			test_migration_keeps_rows_and_refuses_newer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_second_opener_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_savepoints_nest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_torn_page_that_the_log_has_is_no_damage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_same_statement_twice_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
