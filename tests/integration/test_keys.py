@@ -11,21 +11,10 @@ import subprocess
 import pytest
 
 import rpc
-from api_contract import Contract
-from people import People, until
+from checked_people import contract, people  # noqa: F401 (fixtures)
+from people import until
 
 LOCKED_METHODS = ("chats.list", "messages.search", "settings.get", "outbox.list")
-
-
-@pytest.fixture(scope="module")
-def contract():
-    return Contract.printed()
-
-
-@pytest.fixture
-def people(tmp_path, contract):
-    with People(tmp_path, check=contract.check) as people:
-        yield people
 
 
 def status(account):

@@ -10,19 +10,8 @@ import time
 
 import pytest
 import rpc
-from api_contract import Contract
-from people import People, until
-
-
-@pytest.fixture(scope="module")
-def contract():
-    return Contract.printed()
-
-
-@pytest.fixture
-def people(tmp_path, contract):
-    with People(tmp_path, check=contract.check) as people:
-        yield people
+from checked_people import contract, people  # noqa: F401 (fixtures)
+from people import until
 
 
 def files(account):

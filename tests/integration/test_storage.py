@@ -8,21 +8,10 @@ import subprocess
 import pytest
 
 import rpc
-from api_contract import Contract
+from checked_people import contract, people  # noqa: F401 (fixtures)
 from people import Account, People, until
 
 PHOTO = pathlib.Path(__file__).parents[1] / "data" / "photo.jpg"
-
-
-@pytest.fixture(scope="module")
-def contract():
-    return Contract.printed()
-
-
-@pytest.fixture
-def people(tmp_path, contract):
-    with People(tmp_path, check=contract.check) as people:
-        yield people
 
 
 def chatctl(account, *arguments):
