@@ -12,7 +12,7 @@ from people import People, until
 from PIL import Image
 from test_conversation import open_photo, send_photo
 
-FLAT = 8 << 20  # bytes by which moving a photo of any size may raise the daemon's memory
+FLAT = 16 << 20  # bytes by which moving a photo of any size may raise the memory of a daemon with sanitizers
 LARGE = 100 << 20
 
 
