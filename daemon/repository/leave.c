@@ -7,7 +7,7 @@
 
 #define PATIENCE_US 5000000
 
-static void end(struct repository *r, const struct failure *f)
+static void end(struct repository *r)
 {
 	struct leave *l = &r->leave;
 	repository_done_fn fn = l->fn;
@@ -15,19 +15,19 @@ static void end(struct repository *r, const struct failure *f)
 	loop_timer_stop(l->timeout);
 	l->fn = NULL;
 	if (fn)
-		fn(l->userdata, f);
+		fn(l->userdata, NULL);
 }
 
 static void on_timeout(void *userdata)
 {
 	log_notice("the server does not say that it has forgotten where to push to");
-	end(userdata, NULL);
+	end(userdata);
 }
 
 void leave_note_push(struct repository *r)
 {
 	if (r->leave.fn)
-		end(r, NULL);
+		end(r);
 }
 
 void account_take_leave(struct repository *r, repository_done_fn fn, void *userdata)
@@ -47,7 +47,7 @@ void account_take_leave(struct repository *r, repository_done_fn fn, void *userd
 	if (r->push.call)
 		loop_timer_start_us(l->timeout, PATIENCE_US);
 	else
-		end(r, NULL);
+		end(r);
 }
 
 int leave_init(struct repository *r)

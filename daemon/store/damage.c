@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/salvage.h"
+#include "store/schema.h"
 
 #define BUILDING "chat.db.building"
 #define BUILD_CACHE_KIB 16384
@@ -141,15 +142,7 @@ static int fill(const char *directory, const struct db_key *key, const char *to_
 	r = r < 0 ? r : db_rescue_open(path, key, &from);
 	if (r < 0 && r != -EKEYREJECTED)
 		return r;
-	r = db_open(
-		&(struct db_options){
-			.path = to_path,
-			.key = key,
-			.migrations = chat_migrations,
-			.n_migrations = n_chat_migrations,
-			.cache_kib = BUILD_CACHE_KIB,
-		},
-		&to);
+	r = chat_db_open(to_path, key, BUILD_CACHE_KIB, &to);
 	if (r < 0)
 		return r;
 	name_aside("chat.db", free_second(directory, "chat.db"), aside);

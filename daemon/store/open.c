@@ -49,41 +49,38 @@ static int64_t newest_change(struct db *chat)
 	return r < 0 ? r : db_column_int(q, 0);
 }
 
-static int open_file(const char *directory, const char *name, const struct db_key *key,
-	const struct db_options *how, struct db **ret)
+static int path_in(const char *directory, const char *name, char ret[PATH_MAX])
 {
-	struct db_options o = *how;
-	char path[PATH_MAX] = ":memory:";
+	int n = directory ? snprintf(ret, PATH_MAX, "%s/%s", directory, name)
+			  : snprintf(ret, PATH_MAX, ":memory:");
 
-	if (directory &&
-		snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	o.path = path;
-	o.key = key;
-	return db_open(&o, ret);
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 static int open_chat_file(const struct store_options *o, const char *name, struct db **ret)
 {
-	const struct db_options how = {
-		.migrations = chat_migrations,
-		.n_migrations = n_chat_migrations,
-		.cache_kib = CHAT_CACHE_KIB,
-		.zeroes_pages = true,
-	};
+	char path[PATH_MAX];
+	int r = path_in(o->directory, name, path);
 
-	return open_file(o->directory, name, o->key, &how, ret);
+	return r < 0 ? r : chat_db_open(path, o->key, CHAT_CACHE_KIB, ret);
 }
 
 static int open_media_file(const struct store_options *o, struct db **ret)
 {
-	const struct db_options how = {
-		.migrations = media_migrations,
-		.n_migrations = n_media_migrations,
-		.cache_kib = MEDIA_CACHE_KIB,
-	};
+	char path[PATH_MAX];
+	int r = path_in(o->directory, "media.db", path);
 
-	return open_file(o->directory, "media.db", o->key, &how, ret);
+	if (r < 0)
+		return r;
+	return db_open(
+		&(struct db_options){
+			.path = path,
+			.key = o->key,
+			.migrations = media_migrations,
+			.n_migrations = n_media_migrations,
+			.cache_kib = MEDIA_CACHE_KIB,
+		},
+		ret);
 }
 
 static void count_problem(void *userdata, const char *name, const char *detail)

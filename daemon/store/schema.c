@@ -161,3 +161,17 @@ const struct db_migration chat_migrations[] = { { chat_1 }, { chat_2 }, { chat_3
 const unsigned n_chat_migrations = ARRAY_SIZE(chat_migrations);
 const struct db_migration media_migrations[] = { { media_1 }, { media_2 } };
 const unsigned n_media_migrations = ARRAY_SIZE(media_migrations);
+
+int chat_db_open(const char *path, const struct db_key *key, unsigned cache_kib, struct db **ret)
+{
+	return db_open(
+		&(struct db_options){
+			.path = path,
+			.key = key,
+			.migrations = chat_migrations,
+			.n_migrations = n_chat_migrations,
+			.cache_kib = cache_kib,
+			.zeroes_pages = true,
+		},
+		ret);
+}

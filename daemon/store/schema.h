@@ -6,5 +6,8 @@
 
 extern const struct db_migration chat_migrations[];
 extern const unsigned n_chat_migrations;
+/* Opens or makes a database of messages, wherever it lies; as db_open(). */
+int chat_db_open(const char *path, const struct db_key *key, unsigned cache_kib, struct db **ret);
+
 extern const struct db_migration media_migrations[];
 extern const unsigned n_media_migrations;

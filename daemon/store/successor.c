@@ -110,15 +110,7 @@ int store_make_successor(struct store *s, const char *directory)
 		return r;
 	if (snprintf(path, sizeof(path), "%s/%s", directory, SUCCESSOR) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	r = db_open(
-		&(struct db_options){
-			.path = path,
-			.key = s->key,
-			.migrations = chat_migrations,
-			.n_migrations = n_chat_migrations,
-			.cache_kib = CACHE_KIB,
-		},
-		&to);
+	r = chat_db_open(path, s->key, CACHE_KIB, &to);
 	r = r < 0 ? r : take_settings(s, to);
 	r = r < 0 ? r : take_consumers(s, to);
 	r = r < 0 ? r : take_tombstones(s, to);
